@@ -1,0 +1,675 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ir/testing/random_module.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
+
+#include "abi/exit.hpp"
+#include "ir/operands.hpp"
+
+namespace warphive::ir::testing {
+
+std::uint64_t Choices::bits() {
+  if (from_bytes_) {
+    std::uint64_t value = 0;
+    for (int i = 0; i < 8; ++i) value = value << 8 | (at_ < bytes_.size() ? bytes_[at_++] : 0U);
+    return value;
+  }
+  state_ += 0x9e3779b97f4a7c15U;
+  std::uint64_t mixed = state_;
+  mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9U;
+  mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebU;
+  return mixed ^ mixed >> 31;
+}
+
+std::uint32_t Choices::below(std::uint32_t count) {
+  if (!from_bytes_) return static_cast<std::uint32_t>((bits() >> 32) * count >> 32);
+  std::uint32_t value = 0;
+  for (std::uint32_t limit = count - 1; limit != 0; limit >>= 8) {
+    value = value << 8 | (at_ < bytes_.size() ? bytes_[at_++] : 0U);
+  }
+  return value % count;
+}
+
+bool Choices::one_in(std::uint32_t times) { return below(times) == times - 1; }
+
+namespace {
+
+using Label = std::uint32_t;
+
+// Instructions with labels; a branch's imm holds its label until `finish`.
+class Writer {
+ public:
+  Label label() {
+    blocks_of_.push_back(0);
+    return static_cast<Label>(blocks_of_.size() - 1);
+  }
+  void bind(Label label) {
+    begin_block();
+    blocks_of_[label] = static_cast<std::uint32_t>(function_.blocks.size() - 1);
+  }
+  void emit(Op op, std::uint32_t a = 0, std::uint32_t b = 0, std::uint32_t c = 0,
+            std::uint64_t imm = 0) {
+    if (block_ended_) begin_block();
+    block_ended_ = ends_block(op);
+    function_.code.push_back({op, static_cast<std::uint16_t>(a), static_cast<std::uint16_t>(b),
+                              static_cast<std::uint16_t>(c), imm});
+    function_.source.push_back(offset_ += 2);
+  }
+  void branch_k(Op op, std::uint32_t slot, std::int32_t value, Label to) {
+    const auto bits = static_cast<std::uint32_t>(value);
+    emit(op, slot, bits & 0xffff, bits >> 16, to);
+  }
+  void branch_table(std::uint32_t slot, std::vector<Label> labels) {
+    emit(Op::br_table, slot, 0, 0, function_.branch_tables.size());
+    function_.branch_tables.push_back(std::move(labels));
+  }
+  Function finish() {
+    for (Inst& inst : function_.code) {
+      if (operands(inst.op).low == Space::block) inst.imm = blocks_of_[inst.imm];
+    }
+    for (auto& table : function_.branch_tables) {
+      for (std::uint32_t& target : table) target = blocks_of_[target];
+    }
+    return std::move(function_);
+  }
+
+ private:
+  void begin_block() {
+    block_ended_ = false;
+    const auto next = static_cast<std::uint32_t>(function_.code.size());
+    if (function_.blocks.empty() || function_.blocks.back() != next) {
+      function_.blocks.push_back(next);
+    }
+  }
+
+  Function function_;
+  std::vector<std::uint32_t> blocks_of_;  // by label
+  std::uint32_t offset_ = 0;
+  bool block_ended_ = true;
+};
+
+struct OpLists {
+  std::vector<Op> safe, trapping, branches_ab, branches_ak, loads, stores;
+};
+
+bool is_float(Op op) {
+  const std::string_view name = info(op).name;
+  return name.find("f32") != std::string_view::npos || name.find("f64") != std::string_view::npos ||
+         op == Op::demote || op == Op::promote;
+}
+
+OpLists list_ops(bool floats) {
+  OpLists lists;
+  for (std::uint16_t i = 0; i < op_count; ++i) {
+    const Op op = static_cast<Op>(i);
+    const OpInfo& facts = info(op);
+    if (!floats && is_float(op)) continue;
+    switch (facts.shape) {
+      case Shape::d_a:
+      case Shape::d_ab:
+      case Shape::d_ak:
+      case Shape::d_abc:
+        (facts.traits == trait::pure ? lists.safe : lists.trapping).push_back(op);
+        break;
+      case Shape::load:
+        lists.loads.push_back(op);
+        break;
+      case Shape::store:
+        lists.stores.push_back(op);
+        break;
+      case Shape::br_ab:
+        lists.branches_ab.push_back(op);
+        break;
+      case Shape::br_ak:
+        lists.branches_ak.push_back(op);
+        break;
+      default:
+        break;
+    }
+  }
+  return lists;
+}
+
+constexpr std::array<std::uint64_t, 14> interesting = {
+    0, 1, 2, 31, 64, 0x7f, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fc00000,
+    0x8000000000000000, 0x7fffffffffffffff, 0x7ff8000000000000, 0xffffffffffffffff};
+
+class Generator {
+ public:
+  Generator(Choices& choices, const RandomOptions& options)
+      : choices_(choices), options_(options), ops_(list_ops(options.floats)) {}
+
+  Module run() {
+    module_.metered = options_.metered;
+    module_.types.push_back({});
+    const std::uint32_t type_count = 1 + choices_.below(4);
+    for (std::uint32_t i = 0; i < type_count; ++i) add_type();
+    if (options_.host_calls) {
+      host_type_ = add({{ValueType::i32, ValueType::i64}, {ValueType::i64}});
+      module_.host_imports.push_back({"env", "host", host_type_});
+    }
+    if (options_.memory) {
+      module_.memories.push_back({{}, 1, 4, true});
+      auto& bytes = module_.data_segments.emplace_back();
+      for (std::uint32_t i = choices_.below(200); i-- > 0;) {
+        bytes.push_back(static_cast<std::byte>(choices_.below(256)));
+      }
+    }
+    const std::uint32_t globals = 1 + choices_.below(3);
+    for (std::uint32_t i = 0; i < globals; ++i) {
+      module_.globals.push_back({{}, ValueType::i64, true});
+    }
+
+    const std::uint32_t count = 1 + choices_.below(options_.functions);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      module_.functions.emplace_back().type =
+          choices_.below(static_cast<std::uint32_t>(module_.types.size()));
+    }
+    if (options_.tables) {
+      module_.tables.push_back({{}, ValueType::funcref, 8, 12, true});
+      auto& segment = module_.element_segments.emplace_back();
+      for (std::uint32_t i = 0; i < 6; ++i) {
+        if (choices_.one_in(5)) {
+          segment.push_back({Element::Kind::null, 0});
+        } else {
+          segment.push_back({Element::Kind::function, choices_.below(count)});
+        }
+      }
+    }
+    window_ = 0;
+    for (const FunctionType& type : module_.types) {
+      window_ = std::max({window_, param_slots(type), result_slots(type)});
+    }
+    for (std::uint32_t i = 0; i < count; ++i) write_function(i);
+    if (options_.host_calls) write_stub();
+    Member& member = module_.members.emplace_back();
+    member.name = "m";
+    member.init = write_init();
+    for (std::uint32_t i = 0; i < count; ++i) {
+      member.exports.push_back({"f" + std::to_string(i), EntityKind::function, i});
+    }
+    if (options_.memory) member.exports.push_back({"memory", EntityKind::memory, 0});
+    for (std::uint32_t i = 0; i < globals; ++i) {
+      member.exports.push_back({"g" + std::to_string(i), EntityKind::global, i});
+    }
+    return std::move(module_);
+  }
+
+ private:
+  std::uint32_t add(FunctionType type) {
+    const auto found = std::find(module_.types.begin(), module_.types.end(), type);
+    if (found != module_.types.end()) {
+      return static_cast<std::uint32_t>(found - module_.types.begin());
+    }
+    module_.types.push_back(std::move(type));
+    return static_cast<std::uint32_t>(module_.types.size() - 1);
+  }
+
+  void add_type() {
+    constexpr std::array<ValueType, 4> kinds = {ValueType::i32, ValueType::i64, ValueType::f32,
+                                                ValueType::f64};
+    FunctionType type;
+    for (std::uint32_t i = choices_.below(4); i-- > 0;) {
+      type.params.push_back(kinds[choices_.below(4)]);
+    }
+    for (std::uint32_t i = choices_.below(3); i-- > 0;) {
+      type.results.push_back(kinds[choices_.below(4)]);
+    }
+    add(std::move(type));
+  }
+
+  // --- Slots. Parameters and locals can be read anywhere; the window above them belongs to calls.
+
+  std::uint32_t source_slot() {
+    const std::uint32_t index = choices_.below(params_ + locals_);
+    return index < params_ ? index : header_ + 1 + index - params_;
+  }
+  std::uint32_t target_slot() {
+    const std::uint32_t free = locals_ - protected_;
+    return header_ + 1 + choices_.below(free);
+  }
+  // The topmost local, out of reach of target_slot until it is given back.
+  std::uint32_t protect_slot() { return header_ + 1 + locals_ - ++protected_; }
+
+  std::uint64_t value() {
+    switch (choices_.below(4)) {
+      case 0:
+        return choices_.below(16);
+      case 1:
+        return interesting[choices_.below(interesting.size())];
+      case 2:
+        return choices_.below(0x10000);
+      default:
+        return choices_.bits();
+    }
+  }
+
+  template <class T>
+  T pick(const std::vector<T>& list) {
+    return list[choices_.below(static_cast<std::uint32_t>(list.size()))];
+  }
+
+  void charge(bool for_loop = false) {
+    if (options_.metered && (for_loop || !choices_.one_in(8))) {
+      writer_.emit(Op::charge, 0, 0, 0, 1 + choices_.below(20));
+    } else if (for_loop) {
+      writer_.emit(Op::charge);
+    }
+  }
+
+  void typed_move(ValueType type, std::uint32_t to, std::uint32_t from) {
+    const bool narrow = type == ValueType::i32 || type == ValueType::f32;
+    writer_.emit(narrow ? Op::wrap64 : Op::mov, to, from);
+  }
+
+  // --- Statements
+
+  void scalar(Op op) {
+    const OpInfo& facts = info(op);
+    const std::uint32_t to = target_slot();
+    switch (facts.shape) {
+      case Shape::d_a:
+        writer_.emit(op, to, source_slot());
+        break;
+      case Shape::d_ab:
+        writer_.emit(op, to, source_slot(), source_slot());
+        break;
+      case Shape::d_ak: {
+        std::uint64_t constant = value();
+        if (facts.src_bits == 32) constant &= 0xffffffff;
+        writer_.emit(op, to, source_slot(), 0, constant);
+        break;
+      }
+      default:
+        writer_.emit(op, to, source_slot(), source_slot(), source_slot());
+        break;
+    }
+  }
+
+  // A slot with an address that is nearly always inside of the memory.
+  std::uint32_t address() {
+    if (choices_.one_in(24)) return source_slot();
+    const std::uint32_t slot = target_slot();
+    writer_.emit(Op::and32_k, slot, source_slot(), 0, 0xffc0);
+    return slot;
+  }
+
+  void memory_access() {
+    const std::uint32_t at = address();
+    const std::uint64_t offset = choices_.below(56);
+    if (choices_.below(2) == 0) {
+      writer_.emit(pick(ops_.loads), target_slot(), at, 0, offset);
+    } else {
+      writer_.emit(pick(ops_.stores), at, source_slot(), 0, offset);
+    }
+  }
+
+  void bulk() {
+    struct Kind {
+      Op check, chunk;
+      bool table;
+    };
+    std::vector<Kind> kinds;
+    if (options_.memory) {
+      kinds.push_back({Op::memory_fill_check, Op::memory_fill_chunk, false});
+      kinds.push_back({Op::memory_copy_check, Op::memory_copy_chunk, false});
+      kinds.push_back({Op::memory_init_check, Op::memory_init_chunk, false});
+    }
+    if (options_.tables) {
+      kinds.push_back({Op::table_copy_check, Op::table_copy_chunk, true});
+      kinds.push_back({Op::table_init_check, Op::table_init_chunk, true});
+    }
+    if (kinds.empty()) return;
+    bulk(pick(kinds).check);
+  }
+
+  // Three fresh slots, the check, and the loop of chunks.
+  void bulk(Op check) {
+    const Op chunk = static_cast<Op>(static_cast<std::uint16_t>(check) +
+                                     (static_cast<std::uint16_t>(Op::memory_fill_chunk) -
+                                      static_cast<std::uint16_t>(Op::memory_fill_check)));
+    const bool table = operands(check).low == Space::table;
+    const bool from_segment =
+        operands(check).high == Space::data || operands(check).high == Space::elem;
+    if (locals_ - protected_ < 4) return;
+    const std::uint32_t count = protect_slot();
+    const std::uint32_t from = protect_slot();
+    const std::uint32_t to = protect_slot();
+    writer_.emit(Op::and32_k, to, source_slot(), 0, table ? 3 : 0x7fff);
+    writer_.emit(Op::and32_k, from, source_slot(), 0, from_segment ? 7 : (table ? 3 : 0x7fff));
+    writer_.emit(Op::and32_k, count, source_slot(), 0, from_segment || table ? 3 : 0xfff);
+    writer_.emit(check, to, from, count);
+    bulk_loop(chunk, to, from, count, table ? 8 : 1);
+    protected_ -= 3;
+  }
+
+  void bulk_loop(Op chunk, std::uint32_t to, std::uint32_t from, std::uint32_t count,
+                 std::uint32_t item_bytes) {
+    const Label header = writer_.label();
+    const Label done = writer_.label();
+    writer_.bind(header);
+    writer_.branch_k(Op::br_eq32_k, count, 0, done);
+    writer_.emit(Op::bulk_charge, count, 0, 0, item_bytes);
+    writer_.emit(chunk, to, from, count);
+    writer_.emit(Op::br, 0, 0, 0, header);
+    writer_.bind(done);
+    charge();
+  }
+
+  void state_access() {
+    const auto global =
+        choices_.below(static_cast<std::uint32_t>(module_.globals.size()));
+    switch (choices_.below(8)) {
+      case 0:
+      case 1:
+        writer_.emit(Op::global_get, target_slot(), 0, 0, global);
+        break;
+      case 2:
+      case 3:
+        writer_.emit(Op::global_set, source_slot(), 0, 0, global);
+        break;
+      case 4:
+        if (options_.memory) writer_.emit(Op::memory_size, target_slot());
+        break;
+      case 5:
+        if (options_.memory && choices_.one_in(4)) {
+          const std::uint32_t delta = target_slot();
+          writer_.emit(Op::const_k, delta, 0, 0, choices_.below(3));
+          writer_.emit(Op::memory_grow, target_slot(), delta);
+        }
+        break;
+      case 6:
+        if (options_.tables) writer_.emit(Op::table_size, target_slot());
+        break;
+      default:
+        table_access();
+        break;
+    }
+  }
+
+  void table_access() {
+    if (!options_.tables || locals_ - protected_ < 3) return;
+    const std::uint32_t at = protect_slot();
+    writer_.emit(Op::and32_k, at, source_slot(), 0, 7);
+    switch (choices_.below(3)) {
+      case 0:
+        writer_.emit(Op::table_get, target_slot(), at);
+        break;
+      case 1: {
+        const std::uint32_t value = target_slot();
+        writer_.emit(
+            Op::ref_func, value, 0, 0,
+            choices_.below(static_cast<std::uint32_t>(module_.functions.size())));
+        writer_.emit(Op::table_set, at, value);
+        break;
+      }
+      default: {
+        writer_.emit(Op::const_k, at, 0, 0, choices_.below(2));
+        writer_.emit(Op::table_grow, target_slot(), at);
+        break;
+      }
+    }
+    --protected_;
+  }
+
+  void pass_arguments(const FunctionType& type) {
+    for (std::uint32_t i = 0; i < type.params.size(); ++i) {
+      typed_move(type.params[i], base_ + i, source_slot());
+    }
+  }
+  void take_results(const FunctionType& type) {
+    charge();
+    for (std::uint32_t i = 0; i < type.results.size(); ++i) {
+      if (!choices_.one_in(4)) writer_.emit(Op::mov, target_slot(), base_ + i);
+    }
+  }
+
+  void call() {
+    const auto count = static_cast<std::uint32_t>(module_.functions.size());
+    if (options_.host_calls && choices_.one_in(4)) {
+      const FunctionType& type = module_.types[host_type_];
+      pass_arguments(type);
+      writer_.emit(Op::call, base_, 0, 0, count);  // the stub, written last
+      take_results(type);
+      return;
+    }
+    if (options_.tables && choices_.one_in(3)) {
+      const auto type = choices_.below(static_cast<std::uint32_t>(module_.types.size()));
+      const std::uint32_t index = target_slot();
+      pass_arguments(module_.types[type]);
+      writer_.emit(Op::and32_k, index, source_slot(), 0, 7);
+      writer_.emit(Op::call_indirect, base_, index, 0, imm_pair(0, type));
+      take_results(module_.types[type]);
+      return;
+    }
+    if (function_ + 1 >= count) return;
+    const std::uint32_t callee = function_ + 1 + choices_.below(count - function_ - 1);
+    const FunctionType& type = module_.types[module_.functions[callee].type];
+    pass_arguments(type);
+    writer_.emit(Op::call, base_, 0, 0, callee);
+    take_results(type);
+  }
+
+  void branch(Label to) {
+    if (choices_.below(2) == 0) {
+      writer_.emit(pick(ops_.branches_ab), source_slot(), source_slot(), 0, to);
+    } else {
+      writer_.branch_k(pick(ops_.branches_ak), source_slot(), static_cast<std::int32_t>(value()),
+                       to);
+    }
+  }
+
+  void condition(std::uint32_t depth) {
+    const Label otherwise = writer_.label();
+    const Label join = writer_.label();
+    branch(otherwise);
+    charge();
+    body(depth);
+    if (choices_.one_in(8)) {
+      leave();
+    } else {
+      writer_.emit(Op::br, 0, 0, 0, join);
+    }
+    writer_.bind(otherwise);
+    charge();
+    body(depth);
+    writer_.bind(join);
+    charge();
+  }
+
+  void loop(std::uint32_t depth) {
+    if (locals_ - protected_ < 3) return;
+    const std::uint32_t counter = protect_slot();
+    writer_.emit(Op::const_k, counter, 0, 0, 1 + choices_.below(8));
+    const Label header = writer_.label();
+    const Label exit = writer_.label();
+    writer_.bind(header);
+    charge(true);
+    body(depth);
+    if (choices_.one_in(3)) {
+      branch(exit);
+      charge();
+      body(depth);
+    }
+    writer_.emit(Op::sub32_k, counter, counter, 0, 1);
+    writer_.branch_k(Op::br_ne32_k, counter, 0, header);
+    writer_.bind(exit);
+    charge();
+    --protected_;
+  }
+
+  void switch_table(std::uint32_t depth) {
+    std::vector<Label> arms(1 + choices_.below(4));
+    for (Label& arm : arms) arm = writer_.label();
+    const Label join = writer_.label();
+    std::vector<Label> targets;
+    for (std::uint32_t i = 1 + choices_.below(6); i-- > 0;) targets.push_back(pick(arms));
+    const std::uint32_t index = target_slot();
+    writer_.emit(Op::and32_k, index, source_slot(), 0, 7);
+    writer_.branch_table(index, std::move(targets));
+    for (const Label arm : arms) {
+      writer_.bind(arm);
+      charge();
+      body(depth);
+      if (choices_.below(2) == 0) writer_.emit(Op::br, 0, 0, 0, join);
+    }
+    writer_.bind(join);
+    charge();
+  }
+
+  // Writes results from locals and returns.
+  void leave() {
+    const FunctionType& type = module_.types[module_.functions[function_].type];
+    const bool plain = type.results.size() == 1 && slots(type.results[0]) == 1;
+    if (plain && choices_.below(2) == 0) {
+      const std::uint32_t slot = target_slot();
+      typed_move(type.results[0], slot, slot);
+      writer_.emit(Op::ret_mov, header_, slot);
+      return;
+    }
+    for (std::uint32_t i = 0; i < type.results.size(); ++i) {
+      typed_move(type.results[i], i, header_ + 1 + choices_.below(locals_));
+    }
+    writer_.emit(Op::ret, header_);
+  }
+
+  void body(std::uint32_t depth) {
+    for (std::uint32_t i = choices_.below(4); i-- > 0 && budget_ > 0;) statement(depth);
+  }
+
+  void statement(std::uint32_t depth) {
+    if (budget_ == 0) return;
+    --budget_;
+    const std::uint32_t kind = choices_.below(32);
+    if (kind < 12) return scalar(pick(ops_.safe));
+    if (kind < 14) return writer_.emit(Op::const_k, target_slot(), 0, 0, value());
+    if (kind < 15) return scalar(pick(ops_.trapping));
+    if (kind < 18) return options_.memory ? memory_access() : scalar(pick(ops_.safe));
+    if (kind < 21) return state_access();
+    if (kind < 22) return bulk();
+    if (kind < 25) return call();
+    if (depth == 0) return scalar(pick(ops_.safe));
+    if (kind < 28) return condition(depth - 1);
+    if (kind < 30) return loop(depth - 1);
+    if (kind < 31) return switch_table(depth - 1);
+    if (choices_.one_in(16)) {
+      const Label skip = writer_.label();
+      branch(skip);
+      writer_.emit(Op::trap, 0, 0, 0, 1 + choices_.below(abi::trap_count - 1));
+      writer_.bind(skip);
+    }
+  }
+
+  void begin(std::uint32_t type) {
+    params_ = param_slots(module_.types[type]);
+    header_ = std::max(params_, result_slots(module_.types[type]));
+    locals_ = 6 + choices_.below(6);
+    protected_ = 0;
+    base_ = header_ + 1 + locals_;
+    writer_ = {};
+    writer_.emit(Op::enter, header_, header_ + 1, locals_, base_ + window_);
+  }
+
+  Function end(std::uint32_t type) {
+    Function function = writer_.finish();
+    function.type = type;
+    function.header_slot = header_;
+    function.frame_slots = base_ + window_;
+    return function;
+  }
+
+  void write_function(std::uint32_t index) {
+    function_ = index;
+    const std::uint32_t type = module_.functions[index].type;
+    begin(type);
+    if (options_.metered || choices_.one_in(2)) charge(true);
+    budget_ = options_.statements;
+    for (std::uint32_t i = choices_.below(options_.statements); i-- > 0;) {
+      statement(options_.nesting);
+    }
+    leave();
+    Function function = end(type);
+    function.guest_index = index;
+    function.name = "f" + std::to_string(index);
+    module_.functions[index] = std::move(function);
+  }
+
+  void write_stub() {
+    const FunctionType& type = module_.types[host_type_];
+    Function stub;
+    stub.type = host_type_;
+    stub.header_slot = std::max(param_slots(type), result_slots(type));
+    stub.frame_slots = stub.header_slot + 1;
+    const auto header = static_cast<std::uint16_t>(stub.header_slot);
+    stub.code = {{Op::enter, header, 0, 0, stub.frame_slots},
+                 {Op::host_call, 0, 0, 0, 0},
+                 {Op::ret, header, 0, 0, 0}};
+    stub.source.assign(3, 0);
+    stub.blocks = {0};
+    stub.name = "env.host";
+    module_.functions.push_back(std::move(stub));
+  }
+
+  // Writes the data segment to address 8 and the elements to the table's start, then drops them
+  // or not.
+  std::uint32_t write_init() {
+    begin(0);
+    const std::uint32_t count = protect_slot();
+    const std::uint32_t from = protect_slot();
+    const std::uint32_t to = protect_slot();
+    const auto segment = [&](Op check, Op chunk, std::uint64_t at, std::uint64_t size) {
+      writer_.emit(Op::const_k, to, 0, 0, at);
+      writer_.emit(Op::const_k, from, 0, 0, 0);
+      writer_.emit(Op::const_k, count, 0, 0, size);
+      writer_.emit(check, to, from, count);
+      const Label header = writer_.label();
+      const Label done = writer_.label();
+      writer_.bind(header);
+      writer_.emit(Op::charge);
+      writer_.branch_k(Op::br_eq32_k, count, 0, done);
+      writer_.emit(chunk, to, from, count);
+      writer_.emit(Op::br, 0, 0, 0, header);
+      writer_.bind(done);
+    };
+    if (options_.memory) {
+      segment(Op::memory_init_check, Op::memory_init_chunk, 8, module_.data_segments[0].size());
+      if (choices_.below(2) == 0) writer_.emit(Op::data_drop);
+    }
+    if (options_.tables) {
+      segment(Op::table_init_check, Op::table_init_chunk, 0, module_.element_segments[0].size());
+      if (choices_.below(2) == 0) writer_.emit(Op::elem_drop);
+    }
+    writer_.emit(Op::ret, header_);
+    module_.functions.push_back(end(0));
+    module_.functions.back().name = "init";
+    return static_cast<std::uint32_t>(module_.functions.size() - 1);
+  }
+
+  Choices& choices_;
+  const RandomOptions& options_;
+  OpLists ops_;
+  Module module_;
+  std::uint32_t host_type_ = 0;
+  std::uint32_t window_ = 0;  // slots that any call needs at most
+
+  // Of the function that is being written.
+  Writer writer_;
+  std::uint32_t function_ = 0;
+  std::uint32_t params_ = 0;
+  std::uint32_t header_ = 0;
+  std::uint32_t locals_ = 0;
+  std::uint32_t protected_ = 0;  // topmost locals that statements must not write
+  std::uint32_t base_ = 0;       // of the window for calls
+  std::uint32_t budget_ = 0;     // statements left
+};
+
+}  // namespace
+
+Module random_module(Choices& choices, const RandomOptions& options) {
+  return Generator(choices, options).run();
+}
+
+}  // namespace warphive::ir::testing
