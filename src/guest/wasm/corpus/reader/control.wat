@@ -1,0 +1,13 @@
+(module $control
+  (type $pair (func (param i32 i64) (result i32 i64)))
+  (func $fac (export "fac") (param i64) (result i64)
+    (if (result i64) (i64.eqz (local.get 0)) (then (i64.const 1))
+      (else (i64.mul (local.get 0) (call $fac (i64.sub (local.get 0) (i64.const 1)))))))
+  (func (export "switch") (param i32) (result i32) (local f32 f64)
+    (block $a (block $b (block $c (br_table $a $b $c (local.get 0))) (return (i32.const 1))) (return (i32.const 2)))
+    (loop $l (br_if $l (i32.ne (local.tee 0 (i32.sub (local.get 0) (i32.const 1))) (i32.const 0))))
+    (i32.const 300000))
+  (func $swap (type $pair) (local.get 0) (local.get 1) (block (type $pair) (br 0 (i32.const 5) (i64.const -7000000000))) (unreachable))
+  (func (export "multi") (result i32) (call $swap (i32.const 1) (i64.const 2)) i32.wrap_i64 i32.add)
+  (func $start f32.const 1.5 f32.const -0 i32.const 1 select drop nop)
+  (start $start))
