@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hal/cts/conformance.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <thread>
+
+namespace warphive::hal::cts {
+namespace {
+
+class Conformance : public testing::TestWithParam<DeviceCase> {
+ protected:
+  void SetUp() override { open(0); }
+
+  void open(std::uint64_t reserve_bytes) {
+    queue_.reset();
+    executable_.reset();
+    auto device = GetParam().create(reserve_bytes);
+    ASSERT_TRUE(device.has_value()) << device.error().describe();
+    device_ = std::move(*device);
+    auto queue = device_->create_queue();
+    ASSERT_TRUE(queue.has_value());
+    queue_ = std::move(*queue);
+    auto executable = device_->load(GetParam().kernels);
+    ASSERT_TRUE(executable.has_value());
+    executable_ = std::move(*executable);
+  }
+  Buffer buffer(std::uint64_t bytes, Placement placement = Placement::device) {
+    auto result = device_->allocate(bytes, placement);
+    EXPECT_TRUE(result.has_value());
+    return result ? std::move(*result) : Buffer();
+  }
+  std::vector<std::uint8_t> bytes_of(const Buffer& from) {
+    std::vector<std::uint8_t> bytes(from.size());
+    EXPECT_TRUE(queue_->download(std::as_writable_bytes(std::span(bytes)), from, 0).has_value());
+    return bytes;
+  }
+  Status run(KernelId kernel, const Buffer& words, std::uint32_t add, std::uint32_t lanes) {
+    const WordParams params{words.device_pointer<std::uint32_t>(), add};
+    return queue_->dispatch(*executable_, kernel, params_of(params), lanes);
+  }
+
+  std::shared_ptr<Device> device_;
+  std::unique_ptr<Queue> queue_;
+  std::unique_ptr<Executable> executable_;
+};
+
+std::vector<std::uint8_t> pattern(std::size_t n) {
+  std::vector<std::uint8_t> bytes(n);
+  for (std::size_t i = 0; i < n; ++i) bytes[i] = static_cast<std::uint8_t>(i * 7 + 3);
+  return bytes;
+}
+
+TEST_P(Conformance, describes_itself) {
+  EXPECT_FALSE(device_->info().name.empty());
+  EXPECT_FALSE(device_->info().description.empty());
+  EXPECT_GE(device_->info().workers, 1u);
+  EXPECT_GT(device_->info().memory_bytes, 0u);
+  EXPECT_GT(device_->available_bytes(), 0u);
+}
+
+TEST_P(Conformance, fresh_memory_is_zero) {
+  for (const Placement placement : {Placement::device, Placement::shared}) {
+    const Buffer fresh = buffer(100'001, placement);
+    EXPECT_EQ(fresh.size(), 100'001u);
+    const auto bytes = bytes_of(fresh);
+    EXPECT_TRUE(std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t b) { return b == 0; }));
+  }
+}
+
+TEST_P(Conformance, only_shared_memory_has_a_host_address) {
+  EXPECT_EQ(buffer(64, Placement::device).host(), nullptr);
+  EXPECT_NE(buffer(64, Placement::shared).host(), nullptr);
+}
+
+TEST_P(Conformance, copies_move_exactly_their_range) {
+  Buffer from = buffer(1000);
+  Buffer to = buffer(1000);
+  const auto source = pattern(1000);
+  ASSERT_TRUE(queue_->upload(from, 0, std::as_bytes(std::span(source))).has_value());
+  ASSERT_TRUE(queue_->fill(to, 0, 1000, 0xee).has_value());
+  ASSERT_TRUE(queue_->copy(to, 13, from, 501, 499).has_value());
+  const auto bytes = bytes_of(to);
+  for (std::size_t i = 0; i < 1000; ++i) {
+    const bool inside = i >= 13 && i < 13 + 499;
+    EXPECT_EQ(bytes[i], inside ? source[501 + i - 13] : 0xee) << i;
+  }
+}
+
+TEST_P(Conformance, fill_and_discard_touch_exactly_their_range) {
+  constexpr std::uint64_t size = 5 * 4096 + 17;
+  constexpr std::uint64_t ranges[][2] = {{0, size}, {1, 4096}, {4096, 4096}, {4095, 8194},
+                                         {100, 7},  {size, 0}, {8192, size - 8192}};
+  for (const auto& range : ranges) {
+    Buffer target = buffer(size);
+    ASSERT_TRUE(queue_->fill(target, 0, size, 0xa5).has_value());
+    ASSERT_TRUE(queue_->discard(target, range[0], range[1]).has_value());
+    const auto bytes = bytes_of(target);
+    for (std::uint64_t i = 0; i < size; ++i) {
+      const bool inside = i >= range[0] && i < range[0] + range[1];
+      ASSERT_EQ(bytes[i], inside ? 0 : 0xa5) << i << " of " << range[0];
+    }
+  }
+}
+
+TEST_P(Conformance, ranges_outside_of_a_buffer_are_errors) {
+  Buffer small = buffer(16);
+  Buffer large = buffer(64);
+  std::vector<std::byte> host(17);
+  const std::uint64_t huge = ~std::uint64_t{0};
+  const auto refused = [](const Status& status) {
+    return !status.has_value() && status.error().code() == ErrorCode::invalid_input;
+  };
+  EXPECT_TRUE(refused(queue_->copy(small, 1, large, 0, 16)));
+  EXPECT_TRUE(refused(queue_->copy(large, 0, small, 0, 17)));
+  EXPECT_TRUE(refused(queue_->copy(small, huge, large, 0, 2)));
+  EXPECT_TRUE(refused(queue_->upload(small, 0, host)));
+  EXPECT_TRUE(refused(queue_->download(host, small, 0)));
+  EXPECT_TRUE(refused(queue_->fill(small, 16, 1, 0)));
+  EXPECT_TRUE(refused(queue_->fill(small, 2, huge, 0)));
+  EXPECT_TRUE(refused(queue_->discard(small, 17, 0)));
+}
+
+TEST_P(Conformance, every_lane_runs_once) {
+  for (const std::uint32_t lanes : {0u, 1u, 2u, 31u, 32u, 33u, 1000u, 100'000u}) {
+    Buffer words = buffer(std::uint64_t{lanes} * 4 + 4);
+    ASSERT_TRUE(run(KernelId::run, words, 5, lanes).has_value());
+    std::vector<std::uint32_t> got(lanes + 1);
+    ASSERT_TRUE(queue_->download(std::as_writable_bytes(std::span(got)), words, 0).has_value());
+    for (std::uint32_t i = 0; i < lanes; ++i) ASSERT_EQ(got[i], i + 5) << lanes;
+    EXPECT_EQ(got[lanes], 0u) << "a lane beyond the last ran";
+  }
+}
+
+TEST_P(Conformance, commands_run_in_order) {
+  constexpr std::uint32_t lanes = 5000;
+  Buffer words = buffer(lanes * 4);
+  Buffer copy = buffer(lanes * 4);
+  ASSERT_TRUE(queue_->fill(words, 0, lanes * 4, 0).has_value());
+  std::uint32_t expected = 0;
+  for (std::uint32_t round = 0; round < 50; ++round) {
+    ASSERT_TRUE(run(KernelId::spawn, words, round, lanes).has_value());
+    expected = 2 * expected + round;
+  }
+  ASSERT_TRUE(queue_->copy(copy, 0, words, 0, lanes * 4).has_value());
+  ASSERT_TRUE(queue_->fill(words, 0, lanes * 4, 0xff).has_value());
+  ASSERT_TRUE(queue_->synchronise().has_value());
+  std::vector<std::uint32_t> got(lanes);
+  ASSERT_TRUE(queue_->download(std::as_writable_bytes(std::span(got)), copy, 0).has_value());
+  EXPECT_EQ(std::count(got.begin(), got.end(), expected), lanes);
+}
+
+TEST_P(Conformance, points_order_queues) {
+  auto other = device_->create_queue();
+  ASSERT_TRUE(other.has_value());
+  Buffer words = buffer(4);
+  const std::uint32_t seven = 7;
+  ASSERT_TRUE(queue_->upload(words, 0, std::as_bytes(std::span(&seven, 1))).has_value());
+  const auto first = queue_->signal();
+  const auto second = queue_->signal();
+  ASSERT_TRUE(first.has_value() && second.has_value());
+  EXPECT_EQ(first->queue, second->queue);
+  EXPECT_LT(first->value, second->value);
+  ASSERT_TRUE((*other)->wait(*second).has_value());
+  ASSERT_TRUE((*other)->wait(*first).has_value());
+  std::uint32_t got = 0;
+  ASSERT_TRUE((*other)->download(std::as_writable_bytes(std::span(&got, 1)), words, 0).has_value());
+  EXPECT_EQ(got, 7u);
+}
+
+TEST_P(Conformance, a_point_of_another_thread_is_waited_for) {
+  auto other = device_->create_queue();
+  ASSERT_TRUE(other.has_value());
+  const auto past = (*other)->signal();
+  ASSERT_TRUE(past.has_value());
+  Buffer words = buffer(4);
+  const Point next{past->queue, past->value + 1};
+  std::thread late([&] {
+    const std::uint32_t nine = 9;
+    EXPECT_TRUE((*other)->upload(words, 0, std::as_bytes(std::span(&nine, 1))).has_value());
+    EXPECT_TRUE((*other)->signal().has_value());
+  });
+  ASSERT_TRUE(queue_->wait(next).has_value());
+  std::uint32_t got = 0;
+  ASSERT_TRUE(queue_->download(std::as_writable_bytes(std::span(&got, 1)), words, 0).has_value());
+  EXPECT_EQ(got, 9u);
+  late.join();
+}
+
+TEST_P(Conformance, unknown_points_and_kernels_are_errors) {
+  EXPECT_FALSE(queue_->wait(Point{1000, 1}).has_value());
+  Buffer words = buffer(4);
+  const auto status = run(KernelId::gather, words, 0, 1);
+  ASSERT_FALSE(status.has_value());
+  EXPECT_EQ(status.error().code(), ErrorCode::invalid_input);
+}
+
+TEST_P(Conformance, running_out_of_memory_is_an_error) {
+  open(std::uint64_t{1} << 20);
+  const auto too_much = device_->allocate((std::uint64_t{1} << 20) + 1, Placement::device);
+  ASSERT_FALSE(too_much.has_value());
+  EXPECT_EQ(too_much.error().code(), ErrorCode::out_of_memory);
+  EXPECT_FALSE(device_->allocate(~std::uint64_t{0}, Placement::device).has_value());
+  {
+    const Buffer most = buffer(900'000);
+    EXPECT_FALSE(device_->allocate(200'000, Placement::shared).has_value());
+  }
+  EXPECT_EQ(buffer(1'000'000).size(), 1'000'000u) << "freed memory can be had again";
+}
+
+TEST_P(Conformance, buffers_move) {
+  Buffer first = buffer(8);
+  ASSERT_TRUE(queue_->fill(first, 0, 8, 1).has_value());
+  const std::uint64_t address = first.address();
+  Buffer second = std::move(first);
+  EXPECT_EQ(second.address(), address);
+  second = buffer(16);
+  EXPECT_EQ(second.size(), 16u);
+  EXPECT_EQ(buffer(0).size(), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, Conformance, testing::ValuesIn(device_cases()),
+                         [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace warphive::hal::cts

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// The device interface: memory, kernels and order, and nothing about programs or instances.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "warphive/error.hpp"
+
+namespace warphive::hal {
+
+/// Entries of an executable. What they do and take is between runtime and kernels.
+enum class KernelId : std::uint8_t { spawn, run, gather, scatter };
+inline constexpr std::size_t kernel_count = 4;
+
+/// A kernel on a CPU device: runs lanes [first, last) with the parameters of the dispatch.
+using HostKernel = void (*)(const void* params, std::uint32_t first, std::uint32_t last);
+
+/// One set of kernels in the form of each kind of device; a device loads its own and ignores others.
+struct KernelImage {
+  HostKernel host[kernel_count] = {};
+};
+
+struct DeviceInfo {
+  std::string name;         // as users write it: cpu
+  std::string description;  // model, cores, memory
+  std::uint32_t workers = 0;        // hardware threads that run lanes
+  std::uint64_t memory_bytes = 0;   // in the device
+  std::uint64_t reserve_bytes = 0;  // most that may be allocated, touched or not
+};
+
+class Device;
+
+enum class Placement : std::uint8_t {
+  device,  // for kernels; zero at first, costs real memory only where touched
+  shared,  // the host reads and writes it too, between kernels
+};
+
+/// A range of device memory; freed with the last of its moves. Must not outlive its device.
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(Device* owner, std::byte* base, std::uint64_t bytes, Placement placement)
+      : owner_(owner), base_(base), bytes_(bytes), placement_(placement) {}
+  Buffer(Buffer&& other) noexcept { swap(other); }
+  Buffer& operator=(Buffer&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~Buffer();
+
+  [[nodiscard]] std::uint64_t size() const { return bytes_; }
+  /// As kernels see it.
+  [[nodiscard]] std::uint64_t address() const { return reinterpret_cast<std::uintptr_t>(base_); }
+  template <class T>
+  [[nodiscard]] T* device_pointer() const {
+    return reinterpret_cast<T*>(base_);
+  }
+  /// Of shared buffers only; nullptr for others.
+  [[nodiscard]] std::byte* host() const {
+    return placement_ == Placement::shared ? base_ : nullptr;
+  }
+  template <class T>
+  [[nodiscard]] T* host_pointer() const {
+    return reinterpret_cast<T*>(host());
+  }
+
+ private:
+  void swap(Buffer& other) noexcept {
+    std::swap(owner_, other.owner_);
+    std::swap(base_, other.base_);
+    std::swap(bytes_, other.bytes_);
+    std::swap(placement_, other.placement_);
+  }
+
+  Device* owner_ = nullptr;  // borrowed
+  std::byte* base_ = nullptr;
+  std::uint64_t bytes_ = 0;
+  Placement placement_ = Placement::device;
+};
+
+/// Kernels loaded on a device.
+class Executable {
+ public:
+  virtual ~Executable() = default;
+};
+
+/// A place on a queue's timeline, reached when all work submitted before it has run.
+struct Point {
+  std::uint64_t queue = 0;
+  std::uint64_t value = 0;
+};
+
+/// Runs commands in the order of submission. One thread at a time submits to a queue.
+/// Errors: invalid_input (a range outside of its buffer, a kernel that is not there), device_lost.
+class Queue {
+ public:
+  virtual ~Queue() = default;
+  /// Ranges of one buffer must not overlap.
+  virtual Status copy(Buffer& to, std::uint64_t to_offset, const Buffer& from,
+                      std::uint64_t from_offset, std::uint64_t bytes) = 0;
+  virtual Status upload(Buffer& to, std::uint64_t offset, std::span<const std::byte> from) = 0;
+  /// Blocks until the bytes are there.
+  virtual Status download(std::span<std::byte> to, const Buffer& from, std::uint64_t offset) = 0;
+  virtual Status fill(Buffer& buffer, std::uint64_t offset, std::uint64_t bytes,
+                      std::uint8_t value) = 0;
+  /// The range reads as zeros afterwards, and costs no real memory where the device can do that.
+  virtual Status discard(Buffer& buffer, std::uint64_t offset, std::uint64_t bytes) = 0;
+  /// `params` is copied. Every lane of [0, lane_count) runs once, in no particular order.
+  virtual Status dispatch(const Executable& executable, KernelId kernel,
+                          std::span<const std::byte> params, std::uint32_t lane_count) = 0;
+  virtual Result<Point> signal() = 0;
+  /// Later commands of this queue run after the point, which may be of another queue of the device.
+  virtual Status wait(Point point) = 0;
+  /// Blocks until everything submitted has run.
+  virtual Status synchronise() = 0;
+};
+
+/// Thread-safe.
+class Device {
+ public:
+  virtual ~Device() = default;
+  [[nodiscard]] virtual const DeviceInfo& info() const = 0;
+  /// Bytes that could be touched now without running out.
+  [[nodiscard]] virtual std::uint64_t available_bytes() const = 0;
+  /// Bytes that may still be allocated, touched or not.
+  [[nodiscard]] virtual std::uint64_t reservable_bytes() const = 0;
+  /// Zeroed. Error out_of_memory with what was asked and what there is.
+  virtual Result<Buffer> allocate(std::uint64_t bytes, Placement placement) = 0;
+  virtual Result<std::unique_ptr<Executable>> load(const KernelImage& image) = 0;
+  virtual Result<std::unique_ptr<Queue>> create_queue() = 0;
+
+ protected:
+  friend class Buffer;
+  virtual void release(std::byte* base, std::uint64_t bytes, Placement placement) noexcept = 0;
+};
+
+inline Buffer::~Buffer() {
+  if (owner_ != nullptr) owner_->release(base_, bytes_, placement_);
+}
+
+template <class T>
+[[nodiscard]] std::span<const std::byte> params_of(const T& params) {
+  return std::as_bytes(std::span<const T, 1>(&params, 1));
+}
+
+}  // namespace warphive::hal

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernels for CPU devices.
+#pragma once
+
+#include "hal/device.hpp"
+
+namespace warphive::kernels {
+
+hal::KernelImage kernel_image();
+
+}  // namespace warphive::kernels

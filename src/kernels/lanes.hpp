@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one lane of each kernel does. Freestanding: device programs include it.
+#pragma once
+
+#include <stdint.h>
+
+#include "abi/state.hpp"
+#include "exec/interp.hpp"
+#include "kernels/params.hpp"
+
+namespace warphive::kernels {
+
+/// Byte `offset` of an instance's range, in layouts where ranges are contiguous.
+inline uint8_t* range_address(const abi::Pool& pool, uint32_t slot, Range range, uint64_t offset) {
+  const uint64_t at = slot;
+  switch (range) {
+    case Range::header: return reinterpret_cast<uint8_t*>(pool.headers + slot) + offset;
+    case Range::state: return pool.state + at * pool.state_stride + offset;
+    case Range::stack: return reinterpret_cast<uint8_t*>(pool.stack + at * pool.stack_stride) + offset;
+    case Range::memory: return pool.memory + at * pool.memory_stride + offset;
+    case Range::out: return pool.out + at * pool.out_capacity + offset;
+    case Range::err: return pool.err + at * pool.out_capacity + offset;
+  }
+  return nullptr;
+}
+
+inline void spawn_lane(const SpawnLanes& params, uint32_t lane) {
+  const abi::Pool& pool = params.pool;
+  const Image& image = params.image;
+  const SpawnLane& spawn = params.lanes[lane];
+  abi::InstanceHeader header = {};
+  header.ordinal = spawn.ordinal;
+  header.generation = spawn.generation;
+  header.pc = image.pc;
+  header.entry = image.entry;
+  header.exit = image.exit;
+  header.trap = image.trap;
+  header.phase = image.phase;
+  pool.headers[spawn.slot] = header;
+  __builtin_memcpy(range_address(pool, spawn.slot, Range::state, 0), image.state,
+                   pool.layout->state_bytes);
+  for (uint32_t i = 0; i < image.extent_count; ++i) {
+    const Extent& extent = image.extents[i];
+    __builtin_memcpy(range_address(pool, spawn.slot, Range::memory, extent.at),
+                     image.memory + extent.from, extent.bytes);
+  }
+}
+
+inline void gather_lane(const MoveLanes& params, uint32_t lane) {
+  const Move& move = params.moves[lane];
+  __builtin_memcpy(params.flat + move.at,
+                   range_address(params.pools[move.lane.pool], move.lane.slot, move.range, move.offset),
+                   move.bytes);
+}
+inline void scatter_lane(const MoveLanes& params, uint32_t lane) {
+  const Move& move = params.moves[lane];
+  __builtin_memcpy(range_address(params.pools[move.lane.pool], move.lane.slot, move.range, move.offset),
+                   params.flat + move.at, move.bytes);
+}
+
+struct NextCall {
+  uint32_t function;
+  bool is_entry;
+};
+
+/// What a lane without frames calls next.
+inline NextCall next_call(const PoolCalls& pool, const abi::InstanceHeader& header,
+                          const LaneCall& call) {
+  const uint32_t started = header.phase & phase_starts;
+  if (started < pool.start_count) return {pool.starts[started], false};
+  if ((call.flags & lane_initialize) != 0 && (header.phase & phase_initialized) == 0 &&
+      pool.initialize != no_function && pool.initialize != call.function) {
+    return {pool.initialize, false};
+  }
+  return {call.function, true};
+}
+
+/// The call of header.entry has returned: start functions come before anything else.
+inline void note_return(const PoolCalls& pool, abi::InstanceHeader& header) {
+  if ((header.phase & phase_starts) < pool.start_count) {
+    ++header.phase;
+  } else if (header.entry == pool.initialize) {
+    header.phase |= phase_initialized;
+  }
+  header.depth = 0;
+}
+
+inline bool stop_raised(const abi::RunParams& run) {
+  return run.stop != nullptr && __atomic_load_n(run.stop, __ATOMIC_RELAXED) != 0;
+}
+
+/// Runs one lane until it stops; true where the entry of the batch was what ran last. `lane` is in
+/// run.pools, whose stack may be another one than the instance's own.
+inline bool run_calls(const RunLanes& params, const abi::RunParams& run, abi::LaneRef lane,
+                      const PoolCalls& pool_calls, const LaneCall& call) {
+  const abi::Pool& pool = run.pools[lane.pool];
+  abi::InstanceHeader& header = pool.headers[lane.slot];
+  if ((call.flags & lane_only_report) != 0) return false;
+  if ((call.flags & lane_drop_frames) != 0) header.depth = 0;
+  // With frames and an entry still to begin, the frames are of a call that goes before it.
+  bool is_entry = header.depth != 0 && call.function == no_function;
+  bool has_frames = header.depth != 0;
+  for (;;) {
+    if (!has_frames) {
+      const NextCall next = next_call(pool_calls, header, call);
+      is_entry = next.is_entry;
+      if (next.function == no_function) {  // nothing left to do, and nothing was asked
+        header.exit = abi::Exit::returned;
+        return false;
+      }
+      if (stop_raised(run)) {
+        header.exit = abi::Exit::cancelled;
+        return is_entry;
+      }
+      header.trap = abi::TrapKind::none;
+      if (!exec::begin_call(pool, lane.slot, next.function,
+                            next.is_entry ? params.args + call.first_arg : nullptr)) {
+        return is_entry;
+      }
+    }
+    exec::run_lane(run, lane);
+    if (header.exit != abi::Exit::returned) return is_entry;
+    note_return(pool_calls, header);
+    if (is_entry) return true;
+    has_frames = false;
+  }
+}
+
+/// The outcome, and where the entry returned its results from the bottom of `stack`.
+inline void report(const RunLanes& params, const abi::Pool& pool, uint32_t slot, const LaneCall& call,
+                   const uint64_t* stack, uint64_t fuel_before, bool final_call) {
+  const abi::InstanceHeader& header = pool.headers[slot];
+  Outcome& outcome = params.outcomes[call.call];
+  const uint64_t spent = header.fuel_used - fuel_before;
+  outcome.fuel_used = header.fuel_used;
+  outcome.fuel_spent = params.first_round != 0 ? spent : outcome.fuel_spent + spent;
+  outcome.exit_code = header.exit_code;
+  outcome.pc = header.pc;
+  outcome.function = header.entry;
+  outcome.out_size = header.out_size;
+  outcome.err_size = header.err_size;
+  outcome.grow_refused = header.grow_refused;
+  outcome.memory_pages = 0;
+  if (pool.layout->memory_count != 0) {
+    __builtin_memcpy(&outcome.memory_pages,
+                     range_address(pool, slot, Range::state, pool.layout->memory_pages_at), 4);
+  }
+  outcome.depth = header.depth;
+  outcome.host_import = header.host_import;
+  outcome.exit = header.exit;
+  outcome.trap = header.trap;
+  outcome.truncated = header.truncated;
+  outcome.final_call = final_call ? 1 : 0;
+  if (header.exit == abi::Exit::returned && final_call) {
+    const uint32_t count = pool.code->functions[header.entry].result_slots;
+    for (uint32_t i = 0; i < count; ++i) params.values[call.first_value + i] = stack[i];
+  }
+}
+
+/// Slots in use by the frames of a stopped lane; pc is in the innermost one's function.
+inline uint32_t used_slots(const abi::Pool& pool, const abi::InstanceHeader& header) {
+  const abi::Code& code = *pool.code;
+  uint32_t first = 0;  // functions lie in the order of their indices
+  uint32_t last = code.function_count;
+  while (last - first > 1) {
+    const uint32_t middle = first + (last - first) / 2;
+    if (code.functions[middle].entry <= header.pc) {
+      first = middle;
+    } else {
+      last = middle;
+    }
+  }
+  const uint64_t end =
+      uint64_t{header.base} + static_cast<uint32_t>(code.insns[code.functions[first].entry].imm);
+  return end < pool.layout->stack_slots ? static_cast<uint32_t>(end) : pool.layout->stack_slots;
+}
+
+}  // namespace warphive::kernels

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// What kernels get and leave: plain data at device addresses, one struct per kernel. Freestanding.
+#pragma once
+
+#include <stdint.h>
+
+#include "abi/state.hpp"
+
+namespace warphive::kernels {
+
+inline constexpr uint32_t no_function = ~uint32_t{0};
+
+/// InstanceHeader::phase: how many start functions have returned, and whether `_initialize` has.
+inline constexpr uint8_t phase_starts = 0x7f;
+inline constexpr uint8_t phase_initialized = 0x80;
+
+/// How one run of a lane ended. The host checks every field before it believes it.
+struct Outcome {
+  uint64_t fuel_used;   // since spawn or reset
+  uint64_t fuel_spent;  // in this dispatch
+  int32_t exit_code;
+  uint32_t pc;
+  uint32_t function;  // that ran last
+  uint32_t out_size;
+  uint32_t err_size;
+  uint32_t grow_refused;
+  uint32_t memory_pages;  // of memory 0, 0 where there is none
+  uint32_t depth;         // frames left on the stack: 0 where the next call has not begun
+  uint32_t host_import;   // parked: which one waits
+  abi::Exit exit;
+  abi::TrapKind trap;
+  uint8_t truncated;
+  uint8_t final_call;  // 1: `function` is the entry of the batch, not a call that went before it
+};
+static_assert(sizeof(Outcome) == 56);
+
+/// LaneCall::flags
+inline constexpr uint32_t lane_initialize = 1;   // run `_initialize` first where not yet run
+inline constexpr uint32_t lane_drop_frames = 2;  // forget what was stopped halfway
+inline constexpr uint32_t lane_only_report = 4;  // run nothing: instantiation trapped
+
+/// What lane i of a run does: goes on where frames are on its stack; then start functions that have
+/// not run, `_initialize` where wanted, and the entry.
+struct LaneCall {
+  uint32_t function;     // entry still to begin, or no_function
+  uint32_t first_arg;    // into args
+  uint64_t first_value;  // into values
+  uint32_t call;         // index of the outcome
+  uint32_t flags;
+};
+static_assert(sizeof(LaneCall) == 24);
+
+/// Functions that run before the first entry, per pool.
+struct PoolCalls {
+  const uint32_t* starts;
+  uint32_t start_count;
+  uint32_t initialize;  // or no_function
+};
+
+struct ProgressWords {
+  uint64_t instances_done;  // both are added to atomically
+  uint64_t instructions;
+};
+
+/// KernelId::run
+struct RunLanes {
+  abi::RunParams run;
+  const LaneCall* calls;
+  const PoolCalls* pool_calls;
+  const uint64_t* args;
+  uint64_t* values;
+  Outcome* outcomes;
+  ProgressWords* progress;
+  uint64_t fuel;         // budget of each lane
+  uint32_t first_round;  // 0: keep what is left of the budget
+};
+
+/// What RunParams::host_context points at while a lane runs.
+struct LaneContext {
+  void* service;  // RunLanes::run.host_context
+  uint32_t pool;  // index in RunLanes::run.pools
+};
+
+/// A run of bytes of an image's memory that are not zero.
+struct Extent {
+  uint64_t at;     // byte in the memory range
+  uint64_t bytes;
+  uint64_t from;   // byte in Image::memory
+};
+
+/// State of an instance before its first call.
+struct Image {
+  const uint8_t* state;  // state_bytes
+  const uint8_t* memory;
+  const Extent* extents;
+  uint32_t extent_count;
+  uint32_t pc;     // where a member's init trapped
+  uint32_t entry;  // that init
+  abi::Exit exit;
+  abi::TrapKind trap;
+  uint8_t phase;
+};
+
+struct SpawnLane {
+  uint64_t ordinal;
+  uint32_t slot;
+  uint32_t generation;
+};
+
+/// KernelId::spawn: writes image and header; the memory ranges are zero before.
+struct SpawnLanes {
+  abi::Pool pool;
+  Image image;
+  const SpawnLane* lanes;
+};
+
+enum class Range : uint32_t { header, state, stack, memory, out, err };
+
+/// KernelId::gather and scatter: moves bytes between an instance's range and a flat buffer.
+struct Move {
+  abi::LaneRef lane;
+  uint64_t offset;  // in the range
+  uint64_t bytes;
+  uint64_t at;  // in the flat buffer
+  Range range;
+  uint32_t reserved;
+};
+struct MoveLanes {
+  const abi::Pool* pools;
+  const Move* moves;
+  uint8_t* flat;
+};
+
+}  // namespace warphive::kernels
