@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Buffers of a batch: shared memory that grows in powers of two and is used again.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "abi/state.hpp"
+#include "base/result.hpp"
+#include "hal/device.hpp"
+#include "kernels/params.hpp"
+#include "runtime/program.hpp"
+#include "warphive/types.hpp"
+
+namespace warphive::runtime {
+
+/// An array in memory that host and kernels share. Its contents are undefined after resize.
+template <class T>
+class SharedArray {
+ public:
+  Status resize(hal::Device& device, std::uint64_t count) {
+    if (count > capacity_) {
+      buffer_ = hal::Buffer();
+      capacity_ = 0;
+      const std::uint64_t wanted = std::bit_ceil(std::max<std::uint64_t>(count, 64));
+      WARPHIVE_TRY_ASSIGN(buffer_,
+                          device.allocate(wanted * sizeof(T), hal::Placement::shared));
+      capacity_ = wanted;
+    }
+    size_ = count;
+    return {};
+  }
+  [[nodiscard]] std::uint64_t size() const { return size_; }
+  [[nodiscard]] T* host() const { return buffer_.host_pointer<T>(); }
+  [[nodiscard]] T* device() const { return buffer_.device_pointer<T>(); }
+  T& operator[](std::uint64_t i) { return host()[i]; }
+  const T& operator[](std::uint64_t i) const { return host()[i]; }
+
+ private:
+  hal::Buffer buffer_;
+  std::uint64_t capacity_ = 0;
+  std::uint64_t size_ = 0;
+};
+
+/// What a dispatch reads. Kept beyond it while some call has not begun.
+struct InputBuffers {
+  SharedArray<abi::LaneRef> lanes;
+  SharedArray<kernels::LaneCall> calls;
+  SharedArray<std::uint64_t> args;
+  std::uint32_t pending = 0;  // instances that still need a call of it
+};
+
+/// Who a result is about.
+struct ResultEntry {
+  InstanceId id;
+  std::uint64_t ordinal;
+  std::uint64_t first_value;
+  std::uint32_t program;     // index into ResultBuffers::programs
+  std::uint32_t text_index;  // index into ResultBuffers::texts, or none
+};
+
+/// Where an instance's output lies in ResultBuffers::text.
+struct TextRange {
+  std::uint64_t at;  // out, then err
+  std::uint32_t out_bytes;
+  std::uint32_t err_bytes;
+};
+
+/// What a dispatch leaves.
+struct ResultBuffers {
+  std::shared_ptr<hal::Device> device;  // first: outlives the buffers
+  SharedArray<kernels::Outcome> outcomes;
+  SharedArray<std::uint64_t> values;
+  std::vector<ResultEntry> entries;
+  std::vector<std::shared_ptr<const Program>> programs;
+  std::vector<TextRange> texts;
+  std::vector<char> text;
+  std::uint64_t exits[abi::exit_count] = {};
+  std::uint64_t instructions = 0;
+  std::int64_t run_ns = 0;
+  std::int64_t harvest_ns = 0;
+};
+
+/// Keeps buffers for the next dispatch. Thread-safe; results may come back after the swarm is gone.
+class ResultPool {
+ public:
+  std::unique_ptr<ResultBuffers> take(const std::shared_ptr<hal::Device>& device) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!free_.empty()) {
+        auto buffers = std::move(free_.back());
+        free_.pop_back();
+        return buffers;
+      }
+    }
+    auto buffers = std::make_unique<ResultBuffers>();
+    buffers->device = device;
+    return buffers;
+  }
+  void give_back(std::unique_ptr<ResultBuffers> buffers) {
+    constexpr std::size_t kept = 2;
+    const std::lock_guard lock(mutex_);
+    if (free_.size() < kept) free_.push_back(std::move(buffers));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<ResultBuffers>> free_;
+};
+
+}  // namespace warphive::runtime

@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: Apache-2.0
+// Dispatch: from calls to outcomes, in rounds while host calls park.
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "base/check.hpp"
+#include "base/result.hpp"
+#include "runtime/swarm_state.hpp"
+
+namespace warphive::runtime {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Units between polls of the stop word: some tens of microseconds.
+constexpr std::uint64_t quantum = 4096;
+constexpr auto first_wait = std::chrono::microseconds(20);
+constexpr auto longest_wait = std::chrono::milliseconds(1);
+
+std::int64_t nanoseconds_since(Clock::time_point start) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count();
+}
+
+bool is_resumable(abi::Exit exit) {
+  return exit == abi::Exit::out_of_fuel || exit == abi::Exit::parked ||
+         exit == abi::Exit::cancelled;
+}
+
+tl::unexpected<Error> state_error(const Instance& instance, std::uint32_t index) {
+  return base::error(ErrorCode::busy, ErrorPhase::dispatch, "{}", describe_state(instance, index));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<InputBuffers>> Swarm::State::take_inputs(std::uint64_t calls,
+                                                                std::uint64_t args) {
+  std::unique_ptr<InputBuffers> inputs;
+  if (free_inputs.empty()) {
+    inputs = std::make_unique<InputBuffers>();
+  } else {
+    inputs = std::move(free_inputs.back());
+    free_inputs.pop_back();
+  }
+  inputs->pending = 0;
+  WARPHIVE_TRY(inputs->lanes.resize(*device, calls));
+  WARPHIVE_TRY(inputs->calls.resize(*device, calls));
+  WARPHIVE_TRY(inputs->args.resize(*device, args));
+  return inputs;
+}
+
+Result<Results> Swarm::dispatch(const SlotBatch& batch) {
+  State& s = *state_;
+  const Claim claim(s.claimed);
+  if (!claim) return busy_error();
+  const std::uint64_t count = batch.calls.size();
+  const std::uint32_t now = s.next_epoch();
+  for (const SlotCall& call : batch.calls) {
+    WARPHIVE_TRY_ASSIGN(Instance * instance, s.find(call.id));
+    if (instance->epoch == now) {
+      return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,
+                         "Instance ({}) is named twice.", call.id.index);
+    }
+    instance->epoch = now;
+    const bool callable = instance->exit == abi::Exit::ready ||
+                          instance->exit == abi::Exit::returned || instance->unreported ||
+                          batch.any_state == AnyState::yes;
+    if (!callable) return state_error(*instance, call.id.index);
+    const Program& program = *s.pools[instance->pool]->shape->program;
+    if (call.function >= program.param_slots.size()) {
+      return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,
+                         "Function ({}) does not exist; the program has ({}).", call.function,
+                         program.param_slots.size());
+    }
+    if (std::uint64_t{call.first_arg} + program.param_slots[call.function] > batch.args.size()) {
+      return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,
+                         "The call of function ({}) needs ({}) arguments from ({}) on; there are "
+                         "({}).",
+                         call.function, program.param_slots[call.function], call.first_arg,
+                         batch.args.size());
+    }
+  }
+
+  WARPHIVE_TRY_ASSIGN(auto inputs, s.take_inputs(count, batch.args.size()));
+  auto buffers = s.results->take(s.device);
+  std::copy(batch.args.begin(), batch.args.end(), inputs->args.host());
+  buffers->entries.resize(count);
+  std::uint64_t values = 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const SlotCall& call = batch.calls[i];
+    Instance& instance = s.instances[call.id.index];
+    std::uint32_t flags = batch.run_initialize ? kernels::lane_initialize : 0;
+    if (batch.any_state == AnyState::yes) {
+      flags |= kernels::lane_drop_frames;
+      s.drop_pending(instance);
+    } else if (instance.unreported) {
+      flags |= kernels::lane_only_report;
+    }
+    instance.unreported = false;
+    inputs->lanes[i] = {instance.pool, instance.slot};
+    inputs->calls[i] = {.function = call.function,
+                        .first_arg = call.first_arg,
+                        .first_value = values,
+                        .call = i,
+                        .flags = flags};
+    buffers->entries[i] = {call.id, instance.ordinal, values, 0, ir::none};
+    values += s.pools[instance.pool]->shape->program->result_slots[call.function];
+  }
+  return s.run(std::move(inputs), std::move(buffers), values, batch.fuel);
+}
+
+Result<Results> Swarm::resume(std::span<const InstanceId> ids, std::uint64_t fuel) {
+  State& s = *state_;
+  const Claim claim(s.claimed);
+  if (!claim) return busy_error();
+  WARPHIVE_TRY(s.find_all(ids));
+  std::uint64_t args = 0;
+  for (const InstanceId id : ids) {
+    const Instance& instance = s.instances[id.index];
+    if (!is_resumable(instance.exit)) return state_error(instance, id.index);
+    if (instance.pending != ir::none) {
+      const kernels::LaneCall& call = s.pending[instance.pending]->calls[instance.pending_call];
+      args += s.pools[instance.pool]->shape->program->param_slots[call.function];
+    }
+  }
+
+  WARPHIVE_TRY_ASSIGN(auto inputs, s.take_inputs(ids.size(), args));
+  auto buffers = s.results->take(s.device);
+  buffers->entries.resize(ids.size());
+  std::uint64_t values = 0;
+  args = 0;
+  for (std::uint32_t i = 0; i < ids.size(); ++i) {
+    Instance& instance = s.instances[ids[i].index];
+    const Program& program = *s.pools[instance.pool]->shape->program;
+    kernels::LaneCall call = {.function = kernels::no_function,
+                              .first_arg = static_cast<std::uint32_t>(args),
+                              .first_value = values,
+                              .call = i,
+                              .flags = 0};
+    std::uint32_t entry = instance.function;
+    if (instance.pending != ir::none) {
+      const InputBuffers& old = *s.pending[instance.pending];
+      const kernels::LaneCall& waiting = old.calls[instance.pending_call];
+      entry = call.function = waiting.function;
+      call.flags = waiting.flags & kernels::lane_initialize;
+      const std::uint64_t* from = old.args.host() + waiting.first_arg;
+      std::copy(from, from + program.param_slots[entry], inputs->args.host() + args);
+      args += program.param_slots[entry];
+      s.drop_pending(instance);
+    }
+    inputs->lanes[i] = {instance.pool, instance.slot};
+    inputs->calls[i] = call;
+    buffers->entries[i] = {ids[i], instance.ordinal, values, 0, ir::none};
+    values += program.result_slots[entry];
+  }
+  return s.run(std::move(inputs), std::move(buffers), values, fuel);
+}
+
+Status Swarm::State::group_by_pool(std::unique_ptr<InputBuffers>& inputs) {
+  const std::uint64_t count = inputs->lanes.size();
+  const abi::LaneRef* lanes = inputs->lanes.host();
+  const bool sorted = std::is_sorted(
+      lanes, lanes + count, [](const auto& a, const auto& b) { return a.pool < b.pool; });
+  if (sorted) return {};
+  pool_starts.assign(pools.size() + 1, 0);
+  for (std::uint64_t i = 0; i < count; ++i) ++pool_starts[lanes[i].pool + 1];
+  for (std::size_t p = 1; p < pool_starts.size(); ++p) pool_starts[p] += pool_starts[p - 1];
+  WARPHIVE_TRY_ASSIGN(auto grouped, take_inputs(count, 0));
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const std::uint32_t at = pool_starts[lanes[i].pool]++;
+    grouped->lanes[at] = lanes[i];
+    grouped->calls[at] = inputs->calls[i];
+  }
+  std::swap(inputs->lanes, grouped->lanes);
+  std::swap(inputs->calls, grouped->calls);
+  free_inputs.push_back(std::move(grouped));
+  return {};
+}
+
+Status Swarm::State::run_round(const InputBuffers& round, const InputBuffers& inputs,
+                               ResultBuffers& buffers, std::uint64_t fuel, bool first) {
+  const kernels::RunLanes params{.run = {.pools = pool_views.data(),
+                                         .lanes = round.lanes.device(),
+                                         .stop = &control.device()->stop,
+                                         .host_call = serve_now,
+                                         .host_context = &pools,
+                                         .quantum = quantum},
+                                 .calls = round.calls.device(),
+                                 .pool_calls = pool_calls.data(),
+                                 .args = inputs.args.device(),
+                                 .values = buffers.values.device(),
+                                 .outcomes = buffers.outcomes.device(),
+                                 .progress = &control.device()->progress,
+                                 .fuel = std::min(fuel, abi::unlimited_fuel),
+                                 .first_round = first ? 1u : 0u};
+  return queue->dispatch(*executable, hal::KernelId::run, hal::params_of(params),
+                         static_cast<std::uint32_t>(round.lanes.size()));
+}
+
+Status Swarm::State::run_rounds(const InputBuffers& inputs, ResultBuffers& buffers,
+                                std::uint64_t fuel) {
+  // Lanes that were parked before must be served before they run.
+  std::vector<std::uint32_t>& waiting = parked;
+  waiting.clear();
+  ready.clear();
+  const std::uint64_t count = inputs.lanes.size();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const kernels::LaneCall& call = inputs.calls[i];
+    const Instance& instance = instances[buffers.entries[call.call].id.index];
+    if (instance.exit == abi::Exit::parked && (call.flags & kernels::lane_drop_frames) == 0) {
+      waiting.push_back(i);
+    }
+  }
+  const bool resumes_parked = !waiting.empty();
+  if (!resumes_parked) {
+    WARPHIVE_TRY(run_round(inputs, inputs, buffers, fuel, true));
+    for (std::uint32_t i = 0; i < count; ++i) {
+      if (buffers.outcomes[inputs.calls[i].call].exit == abi::Exit::parked) waiting.push_back(i);
+    }
+    if (waiting.empty()) return {};
+  } else {
+    // As if a round had just left them parked; the others begin with the first one.
+    std::vector<std::uint32_t>& others = ready;
+    std::size_t next = 0;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      if (next < waiting.size() && waiting[next] == i) {
+        ++next;
+        const Instance& instance = instances[buffers.entries[inputs.calls[i].call].id.index];
+        kernels::Outcome& outcome = buffers.outcomes[inputs.calls[i].call];
+        outcome = {};
+        outcome.host_import = instance.host_import;
+        outcome.memory_pages = instance.memory_pages;
+        outcome.function = instance.function;
+        outcome.final_call = inputs.calls[i].function == kernels::no_function ? 1 : 0;
+        WARPHIVE_TRY_ASSIGN(abi::InstanceHeader header, read_header(instance));
+        header.fuel_left = std::min(fuel, abi::unlimited_fuel);
+        describe_header(header, outcome);
+        outcome.exit = abi::Exit::parked;
+        WARPHIVE_TRY(write_header(instance, header));
+      } else {
+        others.push_back(i);
+      }
+    }
+    if (!others.empty()) {
+      WARPHIVE_TRY_ASSIGN(auto round, take_inputs(others.size(), 0));
+      for (std::size_t i = 0; i < others.size(); ++i) {
+        round->lanes[i] = inputs.lanes[others[i]];
+        round->calls[i] = inputs.calls[others[i]];
+      }
+      WARPHIVE_TRY(run_round(*round, inputs, buffers, fuel, true));
+      for (const std::uint32_t i : others) {
+        if (buffers.outcomes[inputs.calls[i].call].exit == abi::Exit::parked) waiting.push_back(i);
+      }
+      free_inputs.push_back(std::move(round));
+    }
+  }
+
+  auto wait = std::chrono::duration_cast<std::chrono::microseconds>(first_wait);
+  while (!waiting.empty()) {
+    if (stop_raised()) return {};
+    ready.clear();
+    WARPHIVE_TRY(serve_parked(inputs, buffers, waiting, ready));
+    if (ready.empty()) {
+      if (waiting.empty()) return {};
+      std::this_thread::sleep_for(wait);
+      wait = std::min<std::chrono::microseconds>(wait * 2, longest_wait);
+      continue;
+    }
+    wait = first_wait;
+    WARPHIVE_TRY_ASSIGN(auto round, take_inputs(ready.size(), 0));
+    for (std::size_t i = 0; i < ready.size(); ++i) {
+      round->lanes[i] = inputs.lanes[ready[i]];
+      round->calls[i] = inputs.calls[ready[i]];
+      // Inside of the entry there is nothing left to begin.
+      if (buffers.outcomes[round->calls[i].call].final_call != 0) {
+        round->calls[i].function = kernels::no_function;
+      }
+      round->calls[i].flags &= kernels::lane_initialize;
+    }
+    WARPHIVE_TRY(run_round(*round, inputs, buffers, fuel, false));
+    for (const std::uint32_t i : ready) {
+      if (buffers.outcomes[inputs.calls[i].call].exit == abi::Exit::parked) waiting.push_back(i);
+    }
+    free_inputs.push_back(std::move(round));
+  }
+  return {};
+}
+
+Result<Results> Swarm::State::run(std::unique_ptr<InputBuffers> inputs,
+                                  std::unique_ptr<ResultBuffers> buffers,
+                                  std::uint64_t value_count, std::uint64_t fuel) {
+  const std::uint64_t count = inputs->lanes.size();
+  WARPHIVE_TRY(buffers->outcomes.resize(*device, count));
+  WARPHIVE_TRY(buffers->values.resize(*device, value_count));
+  buffers->programs.clear();
+  buffers->texts.clear();
+  buffers->text.clear();
+  std::fill(std::begin(buffers->exits), std::end(buffers->exits), 0);
+  buffers->instructions = 0;
+  WARPHIVE_TRY(group_by_pool(inputs));
+  {
+    const std::lock_guard lock(running_mutex);
+    control[0] = {};
+    progress_total.store(count, std::memory_order_relaxed);
+    running = true;
+  }
+  const Clock::time_point start = Clock::now();
+  const Status status = run_rounds(*inputs, *buffers, fuel);
+  buffers->run_ns = nanoseconds_since(start);
+  {
+    const std::lock_guard lock(running_mutex);
+    running = false;
+  }
+  const Clock::time_point harvest_start = Clock::now();
+  if (!status) {
+    for (const ResultEntry& entry : buffers->entries) {
+      instances[entry.id.index].exit = abi::Exit::device_lost;
+    }
+    free_inputs.push_back(std::move(inputs));
+    return fail(Error(ErrorCode::device_lost, ErrorPhase::dispatch, status.error().message()));
+  }
+  harvest(*buffers, std::move(inputs));
+  WARPHIVE_TRY(collect_output(*buffers));
+  buffers->harvest_ns = nanoseconds_since(harvest_start);
+  return Results(std::move(buffers), results);
+}
+
+bool Swarm::State::outcome_is_sound(const kernels::Outcome& outcome,
+                                    const Instance& instance) const {
+  const Template& shape = *pools[instance.pool]->shape;
+  const Layout& layout = shape.layout;
+  if (static_cast<std::uint8_t>(outcome.exit) >= abi::exit_count ||
+      static_cast<std::uint8_t>(outcome.trap) >= abi::trap_count) {
+    return false;
+  }
+  const bool trapped = outcome.exit == abi::Exit::trapped;
+  return outcome.exit != abi::Exit::ready && trapped == (outcome.trap != abi::TrapKind::none) &&
+         (outcome.exit != abi::Exit::returned || outcome.final_call != 0) &&
+         (outcome.function < shape.program->param_slots.size()) &&
+         outcome.out_size <= layout.out_capacity && outcome.err_size <= layout.out_capacity &&
+         outcome.memory_pages <= (shape.has_memory() ? layout.memories[0].capacity : 0);
+}
+
+void Swarm::State::harvest(ResultBuffers& buffers, std::unique_ptr<InputBuffers> inputs) {
+  const std::uint64_t count = inputs->lanes.size();
+  const auto pending_index = static_cast<std::uint32_t>(
+      std::find(pending.begin(), pending.end(), nullptr) - pending.begin());
+  const Program* last_program = nullptr;
+  std::uint32_t program_index = 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const kernels::LaneCall& call = inputs->calls[i];
+    kernels::Outcome& outcome = buffers.outcomes[call.call];
+    ResultEntry& entry = buffers.entries[call.call];
+    Instance& instance = instances[entry.id.index];
+    const std::shared_ptr<const Program>& program = pools[instance.pool]->shape->program;
+    if (program.get() != last_program) {
+      last_program = program.get();
+      const auto found = std::find(buffers.programs.begin(), buffers.programs.end(), program);
+      program_index = static_cast<std::uint32_t>(found - buffers.programs.begin());
+      if (found == buffers.programs.end()) buffers.programs.push_back(program);
+    }
+    entry.program = program_index;
+    if (outcome.exit != abi::Exit::trapped) outcome.trap = abi::TrapKind::none;
+    if (!outcome_is_sound(outcome, instance)) [[unlikely]] {
+      outcome = {};
+      outcome.exit = abi::Exit::internal;
+      outcome.function = 0;
+      outcome.memory_pages = instance.memory_pages;
+    }
+    instance.exit = outcome.exit;
+    instance.trap = outcome.trap;
+    instance.function = outcome.function;
+    instance.memory_pages = outcome.memory_pages;
+    instance.host_import = outcome.host_import;
+    if (is_resumable(outcome.exit)) {
+      instance.stack_saved = true;
+      const bool not_begun =
+          call.function != kernels::no_function && (outcome.depth == 0 || outcome.final_call == 0);
+      if (not_begun) {
+        instance.pending = pending_index;
+        instance.pending_call = i;
+        ++inputs->pending;
+      }
+    }
+    ++buffers.exits[static_cast<std::size_t>(outcome.exit)];
+    buffers.instructions += outcome.fuel_spent;
+  }
+  if (inputs->pending == 0) {
+    free_inputs.push_back(std::move(inputs));
+  } else if (pending_index == pending.size()) {
+    pending.push_back(std::move(inputs));
+  } else {
+    pending[pending_index] = std::move(inputs);
+  }
+}
+
+Status Swarm::State::collect_output(ResultBuffers& buffers) {
+  std::uint64_t with_output = 0;
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < buffers.entries.size(); ++i) {
+    const kernels::Outcome& outcome = buffers.outcomes[i];
+    if (outcome.out_size == 0 && outcome.err_size == 0) continue;
+    ++with_output;
+    bytes += std::uint64_t{outcome.out_size} + outcome.err_size;
+  }
+  if (with_output == 0) return {};
+  WARPHIVE_TRY(moves.resize(*device, with_output * 2));
+  buffers.text.resize(bytes);
+  std::uint64_t at = 0;
+  std::uint64_t move = 0;
+  for (std::size_t i = 0; i < buffers.entries.size(); ++i) {
+    const kernels::Outcome& outcome = buffers.outcomes[i];
+    if (outcome.out_size == 0 && outcome.err_size == 0) continue;
+    ResultEntry& entry = buffers.entries[i];
+    entry.text_index = static_cast<std::uint32_t>(buffers.texts.size());
+    buffers.texts.push_back({at, outcome.out_size, outcome.err_size});
+    const Instance& instance = instances[entry.id.index];
+    const abi::LaneRef lane{instance.pool, instance.slot};
+    moves[move++] = {lane, 0, outcome.out_size, at, kernels::Range::out, 0};
+    at += outcome.out_size;
+    moves[move++] = {lane, 0, outcome.err_size, at, kernels::Range::err, 0};
+    at += outcome.err_size;
+  }
+  return move_bytes(hal::KernelId::gather, move,
+                    reinterpret_cast<std::byte*>(buffers.text.data()));
+}
+
+}  // namespace warphive::runtime

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/program.hpp"
+
+#include <algorithm>
+
+#include "base/check.hpp"
+#include "base/result.hpp"
+#include "ir/verify.hpp"
+#include "kernels/params.hpp"
+#include "opt/pipeline.hpp"
+
+namespace warphive::runtime {
+namespace {
+
+std::uint32_t slot_count(const std::vector<ir::ValueType>& types) {
+  std::uint32_t count = 0;
+  for (const ir::ValueType type : types) count += ir::slots(type);
+  return count;
+}
+
+std::uint32_t find_initialize(const ir::Module& module) {
+  const ir::Export* item = ir::find_export(module, "_initialize", ir::EntityKind::function);
+  if (item == nullptr) return ir::none;
+  const ir::FunctionType& type = module.types[module.functions[item->index].type];
+  return type.params.empty() && type.results.empty() ? item->index : ir::none;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Program>> make_program(ir::Module linked,
+                                                    const ProgramOptions& options) {
+  auto program = std::make_shared<Program>();
+  WARPHIVE_TRY(ir::verify(linked));
+  if (options.optimise) {
+    opt::optimise(linked);
+    WARPHIVE_TRY(ir::verify(linked));
+  }
+  program->module = std::move(linked);
+  const ir::Module& module = program->module;
+  WARPHIVE_TRY_ASSIGN(program->encoded, ir::encode(module));
+  // kernels::used_slots finds the function of an instruction by bisection.
+  WARPHIVE_CHECK(std::is_sorted(program->encoded.functions.begin(), program->encoded.functions.end(),
+                                [](const abi::FunctionEntry& a, const abi::FunctionEntry& b) {
+                                  return a.entry < b.entry;
+                                }));
+  for (const ir::Member& member : module.members) {
+    if (member.init != ir::none) program->inits.push_back(member.init);
+    if (member.start != ir::none) program->starts.push_back(member.start);
+  }
+  if (program->starts.size() > kernels::phase_starts) {
+    return base::error(ErrorCode::limit_exceeded, ErrorPhase::link,
+                       "The number of start functions ({}) exceeds the limit ({}).",
+                       program->starts.size(), kernels::phase_starts);
+  }
+  program->initialize = find_initialize(module);
+  for (const ir::Function& function : module.functions) {
+    const ir::FunctionType& type = module.types[function.type];
+    program->param_slots.push_back(slot_count(type.params));
+    program->result_slots.push_back(slot_count(type.results));
+  }
+  return std::shared_ptr<const Program>(std::move(program));
+}
+
+std::uint32_t default_memory_pages(const ir::Memory& memory) {
+  constexpr std::uint32_t small_maximum = 256;
+  constexpr std::uint32_t room = 16;
+  constexpr std::uint32_t most = 65536;
+  if (!memory.grows) return memory.min_pages;
+  const std::uint32_t max = memory.max_pages.value_or(most);
+  if (max <= small_maximum) return max;
+  return std::min(max, memory.min_pages + room);
+}
+
+}  // namespace warphive::runtime

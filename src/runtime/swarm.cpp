@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/swarm.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <mutex>
+#include <string>
+
+#include "base/check.hpp"
+#include "base/result.hpp"
+#include "kernels/host.hpp"
+#include "runtime/swarm_state.hpp"
+
+namespace warphive::runtime {
+namespace {
+
+constexpr std::uint32_t max_instances = std::numeric_limits<std::uint32_t>::max() - 1;
+// A pool gets room for as many instances as there are already, so that spawning one by one needs few
+// pools; address space alone, and at most this much of it.
+constexpr std::uint64_t growth_bytes = std::uint64_t{1} << 30;
+constexpr std::uint32_t smallest_pool = 64;
+// Asking the system what is free takes longer than a small spawn.
+constexpr std::uint64_t unchecked_bytes = std::uint64_t{16} << 20;
+
+std::uint64_t key_of(const Instance& instance) {
+  return std::uint64_t{instance.pool} << 32 | instance.slot;
+}
+
+}  // namespace
+
+tl::unexpected<Error> busy_error() {
+  return base::error(ErrorCode::busy, ErrorPhase::dispatch,
+                     "The swarm is busy with another call; one runs at a time.");
+}
+
+tl::unexpected<Error> gone_error(InstanceId id) {
+  return base::error(ErrorCode::not_found, ErrorPhase::dispatch,
+                     "Instance ({}, generation {}) does not exist or was killed.", id.index,
+                     id.generation);
+}
+
+std::string describe_state(const Instance& instance, std::uint32_t index) {
+  const char* name = abi::to_string(instance.exit);
+  switch (instance.exit) {
+    case abi::Exit::trapped:
+      return fmt::format("Instance ({}) is {} ({}); it can only be reset or killed.", index, name,
+                         abi::to_string(instance.trap));
+    case abi::Exit::out_of_fuel:
+    case abi::Exit::parked:
+    case abi::Exit::cancelled:
+      return fmt::format("Instance ({}) is {}; it can be resumed, reset or killed.", index, name);
+    case abi::Exit::ready:
+    case abi::Exit::returned:
+      return fmt::format("Instance ({}) is {}; it has nothing to resume.", index, name);
+    default: return fmt::format("Instance ({}) is {}; it can only be reset or killed.", index, name);
+  }
+}
+
+abi::Pool InstancePool::view() const {
+  const Layout& layout = shape->layout;
+  return {
+      .code = &shape->code,
+      .layout = &layout.view,
+      .headers = headers.device_pointer<abi::InstanceHeader>(),
+      .state = state.device_pointer<std::uint8_t>(),
+      .stack = stack.device_pointer<std::uint64_t>(),
+      .memory = memory.device_pointer<std::uint8_t>(),
+      .out = out.device_pointer<std::uint8_t>(),
+      .err = err.device_pointer<std::uint8_t>(),
+      .memory_stride = layout.memory_stride,
+      .state_stride = layout.state_stride,
+      .stack_stride = layout.stack_stride,
+      .out_capacity = layout.out_capacity,
+      .metered = shape->program->module.metered ? 1u : 0u,
+  };
+}
+
+Swarm::Swarm(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Swarm::~Swarm() = default;
+
+Result<std::unique_ptr<Swarm>> Swarm::create(std::shared_ptr<hal::Device> device,
+                                             HostServices services) {
+  auto state = std::make_unique<State>();
+  state->device = std::move(device);
+  state->services = std::move(services);
+  WARPHIVE_TRY_ASSIGN(state->executable, state->device->load(kernels::kernel_image()));
+  WARPHIVE_TRY_ASSIGN(state->queue, state->device->create_queue());
+  WARPHIVE_TRY(state->control.resize(*state->device, 1));
+  return std::unique_ptr<Swarm>(new Swarm(std::move(state)));
+}
+
+Result<Instance*> Swarm::State::find(InstanceId id) {
+  if (id.index >= instances.size()) return gone_error(id);
+  Instance& instance = instances[id.index];
+  if (!instance.alive || instance.generation != id.generation) return gone_error(id);
+  return &instance;
+}
+
+std::uint32_t Swarm::State::next_epoch() {
+  if (++epoch == 0) {
+    for (Instance& instance : instances) instance.epoch = 0;
+    epoch = 1;
+  }
+  return epoch;
+}
+
+Status Swarm::State::find_all(std::span<const InstanceId> ids) {
+  const std::uint32_t now = next_epoch();
+  for (const InstanceId id : ids) {
+    WARPHIVE_TRY_ASSIGN(Instance * instance, find(id));
+    if (instance->epoch == now) {
+      return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,
+                         "Instance ({}) is named twice.", id.index);
+    }
+    instance->epoch = now;
+  }
+  return {};
+}
+
+Result<std::vector<InstanceId>> Swarm::spawn(const std::shared_ptr<const Program>& program,
+                                             std::uint64_t count, const Capacities& capacities,
+                                             Instantiate instantiate) {
+  State& s = *state_;
+  const Claim claim(s.claimed);
+  if (!claim) return busy_error();
+  WARPHIVE_CHECK(program != nullptr);
+  WARPHIVE_TRY_ASSIGN(Template * shape, s.template_for(program, capacities, instantiate));
+  if (count > max_instances - s.alive) {
+    return base::error(ErrorCode::limit_exceeded, ErrorPhase::spawn,
+                       "The number of instances ({}) exceeds what a swarm still takes ({}).", count,
+                       max_instances - s.alive);
+  }
+
+  // Nothing changes before every slot is there.
+  std::uint64_t available = 0;
+  for (const auto& pool : s.pools) available += pool->shape == shape ? pool->available() : 0;
+  const std::uint64_t each = shape->layout.reserved_bytes();
+  if (count > unchecked_bytes / std::max<std::uint64_t>(1, shape->spawn_bytes)) {
+    const std::uint64_t fits = s.device->available_bytes() / shape->spawn_bytes;
+    if (count > fits) {
+      return base::error(ErrorCode::out_of_memory, ErrorPhase::spawn,
+                         "({}) instances that need at least ({}) bytes each at once do not fit; "
+                         "({}) would.",
+                         count, shape->spawn_bytes, fits);
+    }
+  }
+  if (count > available) {
+    const std::uint64_t missing = count - available;
+    const std::uint64_t room = s.device->reservable_bytes() / each;
+    const std::uint64_t most = std::min<std::uint64_t>(growth_bytes / each, room);
+    const std::uint64_t wanted = std::max<std::uint64_t>(
+        missing, std::min(std::max<std::uint64_t>(shape->slots_reserved, smallest_pool), most));
+    std::unique_ptr<InstancePool> pool;
+    if (missing <= room && wanted <= max_instances) {
+      auto made = s.make_pool(*shape, static_cast<std::uint32_t>(wanted));
+      if (made) {
+        pool = std::move(*made);
+      } else if (made.error().code() != ErrorCode::out_of_memory) {
+        return fail(std::move(made).error());
+      }
+    }
+    if (pool == nullptr) {
+      return base::error(ErrorCode::out_of_memory, ErrorPhase::spawn,
+                         "({}) instances of ({}) bytes of memory, stack and output each do not fit; "
+                         "about ({}) would.",
+                         count, each, available + std::min(room, missing - 1));
+    }
+    shape->slots_reserved += pool->capacity;
+    s.pool_views.push_back(pool->view());
+    s.pool_calls.push_back({.starts = shape->program->starts.data(),
+                            .start_count = static_cast<std::uint32_t>(shape->program->starts.size()),
+                            .initialize = shape->program->initialize});
+    s.pools.push_back(std::move(pool));
+  }
+
+  WARPHIVE_TRY(s.spawn_lanes.resize(*s.device, count));
+  std::vector<InstanceId> ids;
+  ids.reserve(count);
+  const std::size_t new_instances = count - std::min<std::size_t>(count, s.free_instances.size());
+  if (s.instances.size() + new_instances > s.instances.capacity()) {
+    s.instances.reserve(std::max(s.instances.size() + new_instances, s.instances.capacity() * 2));
+  }
+  Instance fresh;
+  fresh.memory_pages = shape->image_memory_pages;
+  fresh.exit = shape->image.exit;
+  fresh.trap = shape->image.trap;
+  fresh.unreported = fresh.exit == abi::Exit::trapped;
+  fresh.alive = true;
+  for (std::uint32_t p = 0; p < s.pools.size() && ids.size() < count; ++p) {
+    InstancePool& pool = *s.pools[p];
+    if (pool.shape != shape) continue;
+    const std::uint64_t first = ids.size();
+    fresh.pool = p;
+    while (ids.size() < count && pool.available() != 0) {
+      std::uint32_t slot = 0;
+      if (pool.free.empty()) {
+        slot = pool.fresh++;
+      } else {
+        slot = pool.free.back();
+        pool.free.pop_back();
+      }
+      std::uint32_t index = 0;
+      if (s.free_instances.empty()) {
+        index = static_cast<std::uint32_t>(s.instances.size());
+        s.instances.emplace_back();
+      } else {
+        index = s.free_instances.back();
+        s.free_instances.pop_back();
+      }
+      Instance& instance = s.instances[index];
+      fresh.generation = instance.generation;
+      fresh.ordinal = s.next_ordinal++;
+      fresh.slot = slot;
+      instance = fresh;
+      pool.owners[slot] = index;
+      s.spawn_lanes[ids.size()] = {fresh.ordinal, slot, fresh.generation};
+      ids.push_back({index, fresh.generation});
+    }
+    s.alive += ids.size() - first;
+    WARPHIVE_TRY(s.write_images(p, first, ids.size() - first));
+  }
+  WARPHIVE_CHECK(ids.size() == count);
+  return ids;
+}
+
+Status Swarm::State::write_images(std::uint32_t pool, std::uint64_t first, std::uint64_t count) {
+  const kernels::SpawnLanes params{.pool = pool_views[pool],
+                                   .image = pools[pool]->shape->image,
+                                   .lanes = spawn_lanes.device() + first};
+  return queue->dispatch(*executable, hal::KernelId::spawn, hal::params_of(params),
+                         static_cast<std::uint32_t>(count));
+}
+
+void Swarm::State::drop_pending(Instance& instance) {
+  if (instance.pending == ir::none) return;
+  std::unique_ptr<InputBuffers>& inputs = pending[instance.pending];
+  instance.pending = ir::none;
+  if (--inputs->pending == 0) free_inputs.push_back(std::move(inputs));
+}
+
+Status Swarm::State::wipe(std::uint32_t pool, std::vector<std::uint32_t>& slots, bool stacks) {
+  InstancePool& target = *pools[pool];
+  const Layout& layout = target.shape->layout;
+  if (!std::is_sorted(slots.begin(), slots.end())) std::sort(slots.begin(), slots.end());
+  for (std::size_t i = 0; i < slots.size();) {
+    std::size_t end = i + 1;
+    while (end < slots.size() && slots[end] == slots[end - 1] + 1) ++end;
+    const std::uint64_t first = slots[i];
+    const std::uint64_t count = end - i;
+    WARPHIVE_TRY(queue->discard(target.memory, first * layout.memory_stride,
+                                count * layout.memory_stride));
+    if (stacks) {
+      WARPHIVE_TRY(queue->discard(target.stack, first * layout.stack_stride * 8,
+                                  count * layout.stack_stride * 8));
+    }
+    i = end;
+  }
+  return {};
+}
+
+Status Swarm::State::wipe_all(std::span<const InstanceId> ids) {
+  // Usually all are of one pool, in order.
+  std::vector<std::uint64_t> keys;
+  keys.reserve(ids.size());
+  bool stacks = false;
+  for (const InstanceId id : ids) {
+    Instance& instance = instances[id.index];
+    keys.push_back(key_of(instance));
+    stacks |= instance.stack_saved;
+    instance.stack_saved = false;
+    drop_pending(instance);
+    if (services.forget) services.forget(id.index);
+  }
+  if (!std::is_sorted(keys.begin(), keys.end())) std::sort(keys.begin(), keys.end());
+  std::vector<std::uint32_t> slots;
+  for (std::size_t i = 0; i < keys.size();) {
+    const auto pool = static_cast<std::uint32_t>(keys[i] >> 32);
+    slots.clear();
+    for (; i < keys.size() && keys[i] >> 32 == pool; ++i) {
+      slots.push_back(static_cast<std::uint32_t>(keys[i]));
+    }
+    WARPHIVE_TRY(wipe(pool, slots, stacks));
+  }
+  return {};
+}
+
+Status Swarm::reset(std::span<const InstanceId> ids) {
+  State& s = *state_;
+  const Claim claim(s.claimed);
+  if (!claim) return busy_error();
+  WARPHIVE_TRY(s.find_all(ids));
+  WARPHIVE_TRY(s.wipe_all(ids));
+  WARPHIVE_TRY(s.spawn_lanes.resize(*s.device, ids.size()));
+  // One kernel for each run of ids of one pool.
+  for (std::size_t i = 0; i < ids.size();) {
+    const std::size_t first = i;
+    const std::uint32_t pool = s.instances[ids[i].index].pool;
+    const Template& shape = *s.pools[pool]->shape;
+    for (; i < ids.size() && s.instances[ids[i].index].pool == pool; ++i) {
+      Instance& instance = s.instances[ids[i].index];
+      instance.memory_pages = shape.image_memory_pages;
+      instance.function = ir::none;
+      instance.exit = shape.image.exit;
+      instance.trap = shape.image.trap;
+      instance.unreported = instance.exit == abi::Exit::trapped;
+      s.spawn_lanes[i] = {instance.ordinal, instance.slot, instance.generation};
+    }
+    WARPHIVE_TRY(s.write_images(pool, first, i - first));
+  }
+  return {};
+}
+
+Status Swarm::kill(std::span<const InstanceId> ids) {
+  State& s = *state_;
+  const Claim claim(s.claimed);
+  if (!claim) return busy_error();
+  WARPHIVE_TRY(s.find_all(ids));
+  WARPHIVE_TRY(s.wipe_all(ids));
+  for (const InstanceId id : ids) {
+    Instance& instance = s.instances[id.index];
+    s.pools[instance.pool]->free.push_back(instance.slot);
+    instance.alive = false;
+    // A generation never comes back: the last one retires the index.
+    if (++instance.generation != 0) s.free_instances.push_back(id.index);
+  }
+  s.alive -= ids.size();
+  return {};
+}
+
+Result<abi::Exit> Swarm::state(InstanceId id) const {
+  const Claim claim(state_->claimed);
+  if (!claim) return busy_error();
+  WARPHIVE_TRY_ASSIGN(const Instance* instance, state_->find(id));
+  return instance->exit;
+}
+
+Result<std::uint64_t> Swarm::ordinal(InstanceId id) const {
+  const Claim claim(state_->claimed);
+  if (!claim) return busy_error();
+  WARPHIVE_TRY_ASSIGN(const Instance* instance, state_->find(id));
+  return instance->ordinal;
+}
+
+Result<std::shared_ptr<const Program>> Swarm::program(InstanceId id) const {
+  const Claim claim(state_->claimed);
+  if (!claim) return busy_error();
+  WARPHIVE_TRY_ASSIGN(const Instance* instance, state_->find(id));
+  return state_->pools[instance->pool]->shape->program;
+}
+
+Result<const Program*> Swarm::borrowed_program(InstanceId id) const {
+  const Claim claim(state_->claimed);
+  if (!claim) return busy_error();
+  WARPHIVE_TRY_ASSIGN(const Instance* instance, state_->find(id));
+  return state_->pools[instance->pool]->shape->program.get();
+}
+
+std::uint64_t Swarm::size() const { return state_->alive; }
+
+bool Swarm::is_busy() const { return state_->claimed.test(std::memory_order_acquire); }
+
+void Swarm::cancel() {
+  const std::lock_guard lock(state_->running_mutex);
+  if (state_->running) __atomic_store_n(&state_->control[0].stop, 1, __ATOMIC_RELAXED);
+}
+
+RunProgress Swarm::progress() const {
+  const std::lock_guard lock(state_->running_mutex);
+  if (!state_->running) return {};
+  const kernels::ProgressWords& words = state_->control[0].progress;
+  return {.instances_total = state_->progress_total.load(std::memory_order_relaxed),
+          .instances_done = __atomic_load_n(&words.instances_done, __ATOMIC_RELAXED),
+          .instructions = __atomic_load_n(&words.instructions, __ATOMIC_RELAXED)};
+}
+
+}  // namespace warphive::runtime

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a swarm is made of; private to src/runtime.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "runtime/batch_buffers.hpp"
+#include "runtime/layout.hpp"
+#include "runtime/swarm.hpp"
+
+namespace warphive::runtime {
+
+/// A host import of a program, resolved.
+struct HostBinding {
+  const sys::HostEntry* entry;  // borrowed from the registry
+  std::uint32_t value_slots;    // max of parameters and results
+  bool returns_functions;       // some result is a funcref
+};
+
+/// Instances of one program with one set of capacities look like this. Constant data is read in
+/// place: the devices of this version address host memory.
+struct Template {
+  std::uint32_t index = 0;  // in State::templates
+  std::shared_ptr<const Program> program;
+  Capacities capacities;
+  Instantiate instantiate = Instantiate::image;
+  Layout layout;
+  abi::Code code = {};
+  std::vector<HostBinding> hosts;
+  std::vector<std::uint8_t> image_state;
+  std::vector<std::uint8_t> image_memory;
+  std::vector<kernels::Extent> image_extents;
+  kernels::Image image = {};
+  std::uint32_t image_memory_pages = 0;   // of memory 0
+  std::uint64_t spawn_bytes = 0;          // real memory that one spawn touches
+  std::uint64_t slots_reserved = 0;       // in all pools
+
+  [[nodiscard]] bool has_memory() const { return layout.view.memory_count != 0; }
+};
+
+/// Slots for instances of one template.
+struct InstancePool {
+  Template* shape = nullptr;  // borrowed from the swarm
+  std::uint32_t capacity = 0;
+  std::uint32_t fresh = 0;           // slots from here on were never used
+  std::vector<std::uint32_t> free;   // used before, zeroed since
+  std::vector<std::uint32_t> owners;  // instance of each slot
+  hal::Buffer headers, state, stack, memory, out, err;
+
+  [[nodiscard]] std::uint32_t available() const {
+    return capacity - fresh + static_cast<std::uint32_t>(free.size());
+  }
+  [[nodiscard]] abi::Pool view() const;
+};
+
+/// The host's record of an instance. Nothing in it comes from device memory unchecked.
+struct Instance {
+  std::uint64_t ordinal = 0;
+  std::uint32_t generation = 1;
+  std::uint32_t pool = 0;
+  std::uint32_t slot = 0;
+  std::uint32_t epoch = 0;     // the last operation that named it: finds ids given twice
+  std::uint32_t pending = ir::none;  // index into State::pending: a call that has not begun
+  std::uint32_t pending_call = 0;    // which
+  std::uint32_t memory_pages = 0;    // of memory 0
+  std::uint32_t function = ir::none;  // that ran last
+  std::uint32_t host_import = 0;      // parked: which one waits
+  abi::Exit exit = abi::Exit::ready;
+  abi::TrapKind trap = abi::TrapKind::none;
+  bool alive = false;
+  bool stack_saved = false;   // its stack range was written
+  bool unreported = false;    // instantiation trapped, and no result has said so
+};
+
+struct Control {
+  alignas(64) std::uint32_t stop;
+  alignas(64) kernels::ProgressWords progress;
+};
+
+/// Holds the swarm for one call; false where another one runs.
+class Claim {
+ public:
+  explicit Claim(std::atomic_flag& flag) : flag_(flag), held_(!flag.test_and_set(std::memory_order_acquire)) {}
+  ~Claim() {
+    if (held_) flag_.clear(std::memory_order_release);
+  }
+  Claim(const Claim&) = delete;
+  Claim& operator=(const Claim&) = delete;
+  explicit operator bool() const { return held_; }
+
+ private:
+  std::atomic_flag& flag_;
+  bool held_;
+};
+
+struct Swarm::State {
+  std::shared_ptr<hal::Device> device;
+  HostServices services;
+  std::unique_ptr<hal::Executable> executable;
+  std::unique_ptr<hal::Queue> queue;
+  mutable std::atomic_flag claimed;
+
+  std::vector<std::unique_ptr<Template>> templates;
+  std::vector<std::unique_ptr<InstancePool>> pools;
+  std::vector<abi::Pool> pool_views;
+  std::vector<kernels::PoolCalls> pool_calls;
+  std::vector<Instance> instances;
+  std::vector<std::uint32_t> free_instances;
+  std::uint64_t next_ordinal = 0;
+  std::uint64_t alive = 0;
+  std::uint32_t epoch = 0;
+
+  SharedArray<Control> control;
+  std::mutex running_mutex;  // guards running and raising the stop word
+  bool running = false;
+  std::atomic<std::uint64_t> progress_total{0};
+
+  std::shared_ptr<ResultPool> results = std::make_shared<ResultPool>();
+  std::vector<std::unique_ptr<InputBuffers>> free_inputs;
+  std::vector<std::unique_ptr<InputBuffers>> pending;  // some entries are null
+  SharedArray<kernels::SpawnLane> spawn_lanes;
+  SharedArray<kernels::Move> moves;
+  std::vector<std::byte> staging;
+
+  // Scratch of dispatch, kept for its capacity.
+  std::vector<std::uint32_t> parked;
+  std::vector<std::uint32_t> ready;
+  std::vector<std::uint32_t> pool_starts;
+
+  // swarm.cpp
+  Result<Instance*> find(InstanceId id);
+  /// Finds all ids and refuses doubles.
+  Status find_all(std::span<const InstanceId> ids);
+  std::uint32_t next_epoch();
+  void drop_pending(Instance& instance);
+  /// Zeroes what the instances wrote, in as few ranges as possible. Sorts `slots`.
+  Status wipe(std::uint32_t pool, std::vector<std::uint32_t>& slots, bool stacks);
+  Status wipe_all(std::span<const InstanceId> ids);
+  Status write_images(std::uint32_t pool, std::uint64_t first, std::uint64_t count);
+
+  // templates.cpp
+  Result<Template*> template_for(const std::shared_ptr<const Program>& program,
+                                 const Capacities& capacities, Instantiate instantiate);
+  Result<std::unique_ptr<InstancePool>> make_pool(Template& shape, std::uint32_t capacity);
+  Status make_image(Template& shape);
+
+  // dispatch.cpp
+  Result<std::unique_ptr<InputBuffers>> take_inputs(std::uint64_t calls, std::uint64_t args);
+  /// Sorts the lanes by pool where they are of several.
+  Status group_by_pool(std::unique_ptr<InputBuffers>& inputs);
+  /// Runs the lanes of `round`, whose arguments are those of `inputs`.
+  Status run_round(const InputBuffers& round, const InputBuffers& inputs, ResultBuffers& buffers,
+                   std::uint64_t fuel, bool first);
+  Status run_rounds(const InputBuffers& inputs, ResultBuffers& buffers, std::uint64_t fuel);
+  Result<Results> run(std::unique_ptr<InputBuffers> inputs, std::unique_ptr<ResultBuffers> buffers,
+                      std::uint64_t value_count, std::uint64_t fuel);
+  [[nodiscard]] bool outcome_is_sound(const kernels::Outcome& outcome, const Instance& instance) const;
+  /// Believes the outcomes as far as they make sense, and keeps inputs that are needed again.
+  void harvest(ResultBuffers& buffers, std::unique_ptr<InputBuffers> inputs);
+  Status collect_output(ResultBuffers& buffers);
+  [[nodiscard]] bool stop_raised() const {
+    return __atomic_load_n(&control[0].stop, __ATOMIC_RELAXED) != 0;
+  }
+
+  // parked.cpp
+  /// Serves the host calls that the lanes (of `inputs`) wait for, each import as one array. Takes out
+  /// of `lanes` those that need not wait any longer; those that can go on are appended to `ready`.
+  Status serve_parked(const InputBuffers& inputs, ResultBuffers& buffers,
+                      std::vector<std::uint32_t>& lanes, std::vector<std::uint32_t>& ready);
+
+  // transfer.cpp
+  Status move_bytes(hal::KernelId kernel, std::uint64_t count, std::byte* flat);
+  Status read_range(const Instance& instance, kernels::Range range, std::uint64_t offset,
+                    std::span<std::byte> to);
+  Status write_range(const Instance& instance, kernels::Range range, std::uint64_t offset,
+                     std::span<const std::byte> from);
+  Result<abi::InstanceHeader> read_header(const Instance& instance);
+  Status write_header(const Instance& instance, const abi::InstanceHeader& header);
+  Result<std::uint64_t> size_of_memory(InstanceId id, std::uint32_t memory);
+  Status check_memory_ranges(std::span<const InstanceId> ids, std::uint64_t address,
+                             std::uint64_t bytes_each, std::uint64_t buffer_bytes);
+  Status move_memory(hal::KernelId kernel, std::span<const InstanceId> ids, std::uint64_t address,
+                     std::uint64_t bytes_each, std::byte* flat);
+  Status move_global(hal::KernelId kernel, std::span<const InstanceId> ids, std::uint32_t global,
+                     std::uint64_t* flat, std::size_t values);
+};
+
+/// Serves one host call on the spot: abi::HostCallFunction. What the function throws stays inside.
+abi::Exit serve_now(const abi::RunParams* params, const abi::Pool* pool, abi::LaneRef lane,
+                    std::uint32_t host_import, std::uint64_t* values);
+/// Calls a host function. An exception traps every call of the array; so does, for one call, a result
+/// that refers to no function of the program.
+void call_guarded(const Template& shape, const HostBinding& host, std::span<sys::HostCall> calls);
+
+/// The fields that a header alone decides.
+void describe_header(const abi::InstanceHeader& header, kernels::Outcome& outcome);
+
+tl::unexpected<Error> busy_error();
+tl::unexpected<Error> gone_error(InstanceId id);
+/// "Instance (3) is trapped (unreachable) ..."
+std::string describe_state(const Instance& instance, std::uint32_t index);
+
+}  // namespace warphive::runtime
