@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Engine: devices, host functions, linking; the first object a user makes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "warphive/error.hpp"
+#include "warphive/host.hpp"
+#include "warphive/program.hpp"
+#include "warphive/swarm.hpp"
+
+namespace warphive {
+
+namespace detail {
+struct EngineData;
+}  // namespace detail
+
+enum class Tier : std::uint8_t { automatic, interp, jit };
+
+struct EngineOptions {
+  std::string device = "auto";  // auto | cpu | cuda[:N]
+  std::uint32_t threads = 0;    // CPU device: worker threads, 0 for all cores
+  Tier tier = Tier::automatic;
+};
+
+struct DeviceInfo {
+  std::string name;         // as in EngineOptions::device
+  std::string description;  // model, cores, memory
+  bool available = false;
+  std::string reason;       // why not, if not
+};
+
+/// A module and the name under which later modules of the same link import it.
+struct LinkItem {
+  Module module;
+  std::string name;
+};
+
+/// Copies share; thread-safe.
+class Engine {
+ public:
+  /// Errors: unavailable (no such device here, with the reason), unsupported (tier).
+  static Result<Engine> create(const EngineOptions& options = {});
+  /// What is on this machine; never fails.
+  static std::vector<DeviceInfo> devices();
+  [[nodiscard]] std::string device() const;  // the one in use
+  [[nodiscard]] std::string tier() const;    // interp
+
+  /// Makes a host function importable. Before the programs that use it are linked. Error:
+  /// invalid_input where the name is taken.
+  Status define(std::string module, std::string field, FunctionType type, HostFunction function);
+
+  /// Resolves imports by earlier items, then by host functions (defined ones, WASI, warphive.*, and
+  /// with seed_functions the seeds'). Error phase link: unknown import or another signature, both listed.
+  Result<Program> link(std::span<const LinkItem> items, bool seed_functions = false) const;
+  Result<Program> link(const Module& module, bool seed_functions = false) const;
+
+  Result<Swarm> create_swarm(const SwarmOptions& options = {}) const;
+
+  explicit Engine(std::shared_ptr<detail::EngineData> data) : data_(std::move(data)) {}
+
+ private:
+  std::shared_ptr<detail::EngineData> data_;
+};
+
+}  // namespace warphive

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "warphive/swarm.hpp"
+
+#include <algorithm>
+
+#include "api/data.hpp"
+#include "base/result.hpp"
+
+namespace warphive {
+namespace {
+
+struct GlobalRef {
+  std::uint32_t index;
+  ir::Global global;
+};
+
+Result<GlobalRef> find_global(const runtime::Program& program, std::string_view name) {
+  const ir::Export* item = ir::find_export(program.module, name, ir::EntityKind::global);
+  if (item != nullptr) return GlobalRef{item->index, program.module.globals[item->index]};
+  return base::error(ErrorCode::not_found, ErrorPhase::none, "Global ({}) is not exported.", name);
+}
+
+/// Calls `body(program, first, count)` for each run of ids of one program.
+template <class Fn>
+Status each_program(const runtime::Swarm& swarm, std::span<const InstanceId> ids, Fn&& body) {
+  for (std::size_t i = 0; i < ids.size();) {
+    const std::size_t first = i;
+    WARPHIVE_TRY_ASSIGN(const runtime::Program* program, swarm.borrowed_program(ids[i]));
+    for (++i; i < ids.size(); ++i) {
+      WARPHIVE_TRY_ASSIGN(const runtime::Program* other, swarm.borrowed_program(ids[i]));
+      if (other != program) break;
+    }
+    WARPHIVE_TRY(body(*program, first, i - first));
+  }
+  return {};
+}
+
+Status check_count(std::size_t values, std::size_t ids) {
+  if (values == ids) return {};
+  return base::error(ErrorCode::invalid_input, ErrorPhase::none,
+                     "There are ({}) values for ({}) instances.", values, ids);
+}
+
+Result<Results> wrap(Result<runtime::Results> results) {
+  if (!results) return fail(std::move(results).error());
+  return Results(std::make_unique<detail::ResultsData>(std::move(*results)));
+}
+
+}  // namespace
+
+Result<std::vector<InstanceId>> Swarm::spawn(const Program& program, std::uint64_t count,
+                                             const SpawnOptions& options) {
+  return data_->swarm->spawn(program.data()->program, count,
+                             {.memory_pages = options.memory_pages,
+                              .table_elements = options.table_elements,
+                              .stack_slots = options.stack_slots,
+                              .max_depth = options.max_depth,
+                              .output_bytes = options.output_bytes});
+}
+
+Result<Results> Swarm::dispatch(const Batch& batch) {
+  // A host function that comes here must not touch the scratch of the dispatch that runs.
+  if (data_->swarm->is_busy()) {
+    return base::error(ErrorCode::busy, ErrorPhase::dispatch,
+                       "The swarm is busy with another call; one runs at a time.");
+  }
+  detail::SwarmData& data = *data_;
+  data.args.clear();
+  data.calls.clear();
+  for (const Value& value : batch.args) data.args.push_back(detail::slot_of(value));
+  const runtime::Program* last_program = nullptr;
+  std::uint32_t last_function = 0;
+  const ir::FunctionType* type = nullptr;
+  for (const Call& call : batch.calls) {
+    data.calls.push_back({call.id, call.function, call.first_arg});
+    WARPHIVE_TRY_ASSIGN(const runtime::Program* program, data.swarm->borrowed_program(call.id));
+    const ir::Module& module = program->module;
+    if (program != last_program || call.function != last_function || type == nullptr) {
+      if (call.function >= module.functions.size()) {
+        return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,
+                           "Function ({}) does not exist; the program has ({}).", call.function,
+                           module.functions.size());
+      }
+      last_program = program;
+      last_function = call.function;
+      type = &module.types[module.functions[call.function].type];
+    }
+    const std::size_t params = type->params.size();
+    if (params == 0) continue;
+    if (call.first_arg > batch.args.size() || params > batch.args.size() - call.first_arg) {
+      return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,
+                         "The function takes ({}) arguments {}; there are ({}) from ({}) on.",
+                         params, ir::to_string(*type),
+                         batch.args.size() - std::min<std::size_t>(call.first_arg,
+                                                                   batch.args.size()),
+                         call.first_arg);
+    }
+    for (std::size_t i = 0; i < params; ++i) {
+      const Value& value = batch.args[call.first_arg + i];
+      const bool simple = detail::to_internal(value.type) == type->params[i] &&
+                          value.type != ValueType::funcref;
+      if (simple) [[likely]]
+        continue;
+      WARPHIVE_TRY(detail::check_value(value, type->params[i], module.functions.size(),
+                                       fmt::format("Argument {}", i)));
+    }
+  }
+  return wrap(data.swarm->dispatch({.calls = data.calls,
+                                    .args = data.args,
+                                    .fuel = batch.fuel,
+                                    .run_initialize = batch.run_initialize}));
+}
+
+Result<Results> Swarm::dispatch(std::span<const InstanceId> ids, const Function& function,
+                                std::span<const Value> args, std::uint64_t fuel) {
+  const std::size_t row = function.type.params.size();
+  const bool one_row = args.size() == row;
+  if (!one_row && (row == 0 || args.size() / row != ids.size() || args.size() % row != 0)) {
+    return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,
+                       "The function takes ({}) arguments; ({}) are neither one row nor one for "
+                       "each of ({}) instances.",
+                       row, args.size(), ids.size());
+  }
+  if (args.size() > ~std::uint32_t{0}) {
+    return base::error(ErrorCode::limit_exceeded, ErrorPhase::dispatch,
+                       "The number of arguments ({}) exceeds the limit ({}).", args.size(),
+                       ~std::uint32_t{0});
+  }
+  std::vector<Call> calls;
+  calls.reserve(ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    calls.push_back({ids[i], function.index, one_row ? 0 : static_cast<std::uint32_t>(i * row)});
+  }
+  return dispatch({.calls = calls, .args = args, .fuel = fuel});
+}
+
+Result<Results> Swarm::resume(std::span<const InstanceId> ids, std::uint64_t fuel) {
+  return wrap(data_->swarm->resume(ids, fuel));
+}
+Status Swarm::reset(std::span<const InstanceId> ids) { return data_->swarm->reset(ids); }
+Status Swarm::kill(std::span<const InstanceId> ids) { return data_->swarm->kill(ids); }
+
+Status Swarm::read_memory(std::span<const InstanceId> ids, std::uint64_t address,
+                          std::uint64_t bytes_each, std::span<std::byte> to) const {
+  return data_->swarm->read_memory(ids, address, bytes_each, to);
+}
+Status Swarm::write_memory(std::span<const InstanceId> ids, std::uint64_t address,
+                           std::uint64_t bytes_each, std::span<const std::byte> from) {
+  return data_->swarm->write_memory(ids, address, bytes_each, from);
+}
+Result<std::vector<std::uint64_t>> Swarm::memory_sizes(std::span<const InstanceId> ids) const {
+  return data_->swarm->memory_sizes(ids);
+}
+Result<std::vector<std::uint64_t>> Swarm::memory_hashes(std::span<const InstanceId> ids) const {
+  return data_->swarm->memory_hashes(ids);
+}
+
+Status Swarm::read_global(std::span<const InstanceId> ids, std::string_view name,
+                          std::span<Value> to) const {
+  WARPHIVE_TRY(check_count(to.size(), ids.size()));
+  const runtime::Swarm& swarm = *data_->swarm;
+  return each_program(
+      swarm, ids,
+      [&](const runtime::Program& program, std::size_t first, std::size_t count) -> Status {
+        WARPHIVE_TRY_ASSIGN(const GlobalRef found, find_global(program, name));
+        std::vector<std::uint64_t> slots(count);
+        WARPHIVE_TRY(data_->swarm->read_global(ids.subspan(first, count), found.index, slots));
+        for (std::size_t i = 0; i < count; ++i) {
+          to[first + i] = detail::value_of(found.global.type, slots[i]);
+        }
+        return {};
+      });
+}
+
+Status Swarm::write_global(std::span<const InstanceId> ids, std::string_view name,
+                           std::span<const Value> from) {
+  WARPHIVE_TRY(check_count(from.size(), ids.size()));
+  // Everything is checked before anything is written.
+  struct Write {
+    std::size_t first;
+    std::uint32_t global;
+    std::vector<std::uint64_t> slots;
+  };
+  std::vector<Write> writes;
+  WARPHIVE_TRY(each_program(
+      *data_->swarm, ids,
+      [&](const runtime::Program& program, std::size_t first, std::size_t count) -> Status {
+        WARPHIVE_TRY_ASSIGN(const GlobalRef found, find_global(program, name));
+        if (!found.global.is_mutable) {
+          return base::error(ErrorCode::invalid_input, ErrorPhase::none,
+                             "Global ({}) cannot be written: it is immutable.", name);
+        }
+        Write write{first, found.index, {}};
+        for (std::size_t i = 0; i < count; ++i) {
+          WARPHIVE_TRY(detail::check_value(from[first + i], found.global.type,
+                                           program.module.functions.size(),
+                                           fmt::format("The value for global ({})", name)));
+          write.slots.push_back(detail::slot_of(from[first + i]));
+        }
+        writes.push_back(std::move(write));
+        return {};
+      }));
+  for (const Write& write : writes) {
+    WARPHIVE_TRY(data_->swarm->write_global(ids.subspan(write.first, write.slots.size()),
+                                            write.global, write.slots));
+  }
+  return {};
+}
+
+Result<Exit> Swarm::state(InstanceId id) const {
+  WARPHIVE_TRY_ASSIGN(const abi::Exit exit, data_->swarm->state(id));
+  return static_cast<Exit>(exit);
+}
+Result<std::uint64_t> Swarm::ordinal(InstanceId id) const { return data_->swarm->ordinal(id); }
+std::uint64_t Swarm::size() const { return data_->swarm->size(); }
+bool Swarm::deterministic() const {
+  return data_->environment->deterministic() && data_->unmetered_environment->deterministic();
+}
+
+void Swarm::cancel() { data_->swarm->cancel(); }
+Progress Swarm::progress() const {
+  const runtime::RunProgress progress = data_->swarm->progress();
+  return {progress.instances_total, progress.instances_done, progress.instructions};
+}
+
+}  // namespace warphive
