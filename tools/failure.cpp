@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/failure.hpp"
+
+namespace warphive::tools {
+
+Status status_of(const Error& error) {
+  switch (error.code()) {
+    case ErrorCode::device_lost:
+    case ErrorCode::unavailable:
+      return Status::device;
+    case ErrorCode::io:
+    case ErrorCode::out_of_memory:
+    case ErrorCode::internal:
+    case ErrorCode::busy:
+      return Status::host;
+    case ErrorCode::cancelled:
+      return Status::stopped;
+    case ErrorCode::invalid_input:
+    case ErrorCode::unsupported:
+    case ErrorCode::limit_exceeded:
+    case ErrorCode::not_found:
+      break;
+  }
+  switch (error.phase()) {
+    case ErrorPhase::parse:
+    case ErrorPhase::validate:
+    case ErrorPhase::link:
+    case ErrorPhase::lower:
+    case ErrorPhase::encode:
+      return Status::bad_module;
+    case ErrorPhase::load:
+    case ErrorPhase::spawn:
+    case ErrorPhase::host:
+      return Status::host;
+    case ErrorPhase::dispatch:
+    case ErrorPhase::none:
+      return Status::usage;
+  }
+  return Status::host;
+}
+
+}  // namespace warphive::tools

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/inspect.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/byte_reader.hpp"
+#include "base/check.hpp"
+#include "guest/wasm/lower.hpp"
+#include "guest/wasm/reader.hpp"
+#include "ir/link.hpp"
+#include "ir/text.hpp"
+#include "opt/pipeline.hpp"
+#include "tools/disassemble.hpp"
+#include "tools/failure.hpp"
+#include "tools/format.hpp"
+#include "tools/report.hpp"
+#include "tools/run.hpp"
+
+namespace warphive::tools {
+
+namespace {
+
+wasm::Module read(const std::string& path) {
+  const std::string text = read_module_file(path);
+  const auto bytes = std::as_bytes(std::span(text));
+  return or_fail(wasm::read_module({bytes.begin(), bytes.end()}), path);
+}
+
+std::string limits_text(const wasm::SizeLimits& limits, std::string_view unit) {
+  if (!limits.max) return fmt::format("{} {} or more", limits.min, unit);
+  return fmt::format("{} to {} {}", limits.min, *limits.max, unit);
+}
+
+std::string entity_text(const wasm::Module& module, ir::EntityKind kind, std::uint32_t index) {
+  switch (kind) {
+    case ir::EntityKind::function:
+      return "function " + ir::to_string(module.types[module.functions[index]]);
+    case ir::EntityKind::table: {
+      const wasm::TableType& table = module.tables[index];
+      return fmt::format("table of {}, {}", ir::to_string(table.element),
+                         limits_text(table.limits, "elements"));
+    }
+    case ir::EntityKind::memory:
+      return "memory, " + limits_text(module.memories[index].limits, "pages");
+    case ir::EntityKind::global: {
+      const wasm::GlobalType& global = module.globals[index];
+      return fmt::format("{}global {}", global.is_mutable ? "mutable " : "",
+                         ir::to_string(global.type));
+    }
+  }
+  WARPHIVE_UNREACHABLE();
+}
+
+/// Sections by id, from bytes that the reader has accepted.
+std::string section_sizes(const wasm::Module& module) {
+  constexpr std::string_view names[] = {"custom", "type",   "import",    "function", "table",
+                                        "memory", "global", "export",    "start",    "element",
+                                        "code",   "data",   "data count"};
+  std::map<std::uint8_t, std::uint64_t> bytes_by_id;
+  base::ByteReader reader(module.bytes);
+  WARPHIVE_CHECK(reader.skip(8));
+  std::vector<std::uint8_t> order;
+  while (!reader.at_end()) {
+    std::uint8_t id = 0;
+    std::uint32_t bytes = 0;
+    WARPHIVE_CHECK(reader.read_u8(id) && reader.read_leb_u32(bytes) && reader.skip(bytes));
+    if (!bytes_by_id.contains(id)) order.push_back(id);
+    bytes_by_id[id] += bytes;
+  }
+  std::string text;
+  for (const std::uint8_t id : order) {
+    const std::string_view name = id < std::size(names) ? names[id] : "unknown";
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, grouped(bytes_by_id[id]));
+  }
+  return text;
+}
+
+ir::Module lower(const wasm::Module& module, const std::string& path) {
+  return or_fail(wasm::lower(module), path);
+}
+
+/// What runs, where the module needs nothing but functions; else the IR as lowered.
+ir::Module optimised(const wasm::Module& module, const std::string& path) {
+  ir::Module lowered = lower(module, path);
+  const bool linkable = std::ranges::all_of(module.imports, [](const wasm::ImportedEntity& entity) {
+    return entity.kind == ir::EntityKind::function;
+  });
+  if (!linkable) return lowered;
+  std::map<std::pair<std::string, std::string>, ir::FunctionType> types;
+  for (const wasm::ImportedEntity& entity : module.imports) {
+    types[{entity.module, entity.field}] = module.types[module.functions[entity.index]];
+  }
+  ir::LinkOptions options;
+  options.host_function = [&](std::string_view from,
+                              std::string_view field) -> std::optional<ir::FunctionType> {
+    const auto found = types.find({std::string(from), std::string(field)});
+    if (found == types.end()) return std::nullopt;
+    return found->second;
+  };
+  const ir::LinkInput input = {&lowered, ""};
+  Result<ir::Module> linked = ir::link(std::span(&input, 1), options);
+  if (!linked) return lowered;  // one name imported with two types: nothing can run it either
+  opt::optimise(*linked);
+  return std::move(*linked);
+}
+
+std::uint64_t instruction_count(const ir::Module& module) {
+  std::uint64_t count = 0;
+  for (const ir::Function& function : module.functions) count += function.code.size();
+  return count;
+}
+
+void write_summary(const wasm::Module& module, const std::string& path, std::string& text) {
+  const auto out = std::back_inserter(text);
+  fmt::format_to(out, "{}{}{}: {}\n", path, module.module_name.empty() ? "" : ", module ",
+                 clean(module.module_name), counted(module.bytes.size(), "byte"));
+  fmt::format_to(out, "sections (bytes): {}\n", section_sizes(module));
+  fmt::format_to(out, "functions: {} and {} imported; tables {}, memories {}, globals {}\n",
+                 grouped(module.bodies.size()), grouped(module.imported_functions),
+                 module.tables.size(), module.memories.size(), grouped(module.globals.size()));
+  std::uint64_t data = 0;
+  for (const wasm::DataSegment& segment : module.data_segments) data += segment.bytes.size();
+  fmt::format_to(out, "data: {} in {}\n", counted(data, "byte"),
+                 counted(module.data_segments.size(), "segment"));
+  for (const wasm::MemoryType& memory : module.memories) {
+    fmt::format_to(out, "memory: {} of 64 KiB\n", limits_text(memory.limits, "pages"));
+  }
+  if (module.start) {
+    const std::string name = function_name(module, *module.start);
+    fmt::format_to(out, "start: function {}{}{}\n", *module.start, name.empty() ? "" : " ",
+                   clean(name));
+  }
+  const std::uint64_t guest = module.operator_count;
+  const std::uint64_t ir = instruction_count(optimised(module, path));
+  fmt::format_to(out, "instructions: {} in the guest, {} in the IR", grouped(guest), grouped(ir));
+  if (guest != 0) {
+    fmt::format_to(out, " ({:.2f} each)", static_cast<double>(ir) / static_cast<double>(guest));
+  }
+  fmt::format_to(out, "\nimports: {}\n", grouped(module.imports.size()));
+  for (const wasm::ImportedEntity& entity : module.imports) {
+    fmt::format_to(out, "  {}.{}: {}\n", clean(entity.module), clean(entity.field),
+                   entity_text(module, entity.kind, entity.index));
+  }
+  fmt::format_to(out, "exports: {}\n", grouped(module.exports.size()));
+  for (const ir::Export& exported : module.exports) {
+    fmt::format_to(out, "  {}: {}\n", clean(exported.name),
+                   entity_text(module, exported.kind, exported.index));
+  }
+}
+
+struct InspectOptions {
+  std::string file;
+  bool summary = false;
+  bool wasm = false;
+  bool ir = false;
+};
+
+void inspect(const InspectOptions& options) {
+  const wasm::Module module = read(options.file);
+  Output output;
+  if (options.wasm) {
+    disassemble(module, [&](std::string& text) {
+      output.text() += text;
+      output.flush_if_large();
+    });
+  } else if (options.ir) {
+    output.text() = ir::print(optimised(module, options.file));
+  } else {
+    write_summary(module, options.file, output.text());
+  }
+  output.flush();
+}
+
+}  // namespace
+
+void add_inspect_command(CLI::App& app) {
+  auto options = std::make_shared<InspectOptions>();
+  CLI::App* command = app.add_subcommand("inspect", "Show what a module holds and what it becomes");
+  command->add_option("file", options->file, "The WebAssembly module")
+      ->type_name("FILE.wasm")
+      ->required();
+  CLI::Option* summary = command->add_flag("--summary", options->summary,
+                                           "Sections, imports, exports, sizes. The default");
+  CLI::Option* wasm =
+      command->add_flag("--wasm", options->wasm, "The functions' operators with byte offsets");
+  CLI::Option* ir = command->add_flag("--ir", options->ir,
+                                      "The functions' IR as it runs (as lowered, if the module "
+                                      "imports anything but functions)");
+  summary->excludes(wasm)->excludes(ir);
+  wasm->excludes(ir);
+  command->callback([options] { inspect(*options); });
+}
+
+}  // namespace warphive::tools

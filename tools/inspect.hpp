@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// `warphive inspect`.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace warphive::tools {
+
+/// Adds the subcommand; when it is parsed it runs. Throws Failure.
+void add_inspect_command(CLI::App& app);
+
+}  // namespace warphive::tools

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// `warphive spec`.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace warphive::tools {
+
+/// Adds the subcommand; when it is parsed it runs and sets the exit code.
+void add_spec_command(CLI::App& app, int& exit_code);
+
+}  // namespace warphive::tools

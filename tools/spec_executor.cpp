@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/spec_executor.hpp"
+
+#include <array>
+
+#include "base/result.hpp"
+
+namespace warphive::tools::spec {
+
+std::span<const ExecutorKind> executor_kinds() {
+  static constexpr std::array kinds = {
+      ExecutorKind{"ref", make_ref_executor},
+      ExecutorKind{"interp.cpu", make_interp_cpu_executor},
+      ExecutorKind{"interp.loop", make_interp_loop_executor},
+  };
+  return kinds;
+}
+
+const ExecutorKind* find_executor(std::string_view name) {
+  for (const ExecutorKind& kind : executor_kinds()) {
+    if (kind.name == name) return &kind;
+  }
+  return nullptr;
+}
+
+Result<Outcome> Executor::instantiate(const ir::Member& member) {
+  Outcome outcome = {abi::Exit::returned, abi::TrapKind::none, {}, 0};
+  for (const std::uint32_t function : {member.init, member.start}) {
+    if (function == ir::none || outcome.exit != abi::Exit::returned) continue;
+    WARPHIVE_TRY_ASSIGN(outcome, call(function, {}));
+  }
+  return outcome;
+}
+
+}  // namespace warphive::tools::spec

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// What runs the program of a spec script, and of a differential test; one file per executor.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "abi/exit.hpp"
+#include "abi/state.hpp"
+#include "ir/module.hpp"
+#include "warphive/error.hpp"
+
+namespace warphive::tools::spec {
+
+struct Outcome {
+  abi::Exit exit = abi::Exit::ready;
+  abi::TrapKind trap = abi::TrapKind::none;
+  std::vector<std::uint64_t> values;  // slots, where the call returned
+  std::uint64_t instructions = 0;     // of all calls so far
+};
+
+/// Room of every memory and table.
+inline constexpr std::uint32_t room_pages = 1024;
+inline constexpr std::uint32_t room_elements = 1024;
+
+/// One instance of a linked program on which nothing has run: memories and tables are at their
+/// minimum, zero and null; members are instantiated by calls of their init and start.
+class Executor {
+ public:
+  virtual ~Executor() = default;
+  /// Any function of the program, also after a trap or a call that ran out of fuel.
+  virtual Result<Outcome> call(std::uint32_t function, std::span<const std::uint64_t> args,
+                               std::uint64_t fuel) = 0;
+  Result<Outcome> call(std::uint32_t function, std::span<const std::uint64_t> args) {
+    return call(function, args, abi::unlimited_fuel);
+  }
+  /// Init, then start, of a member; the outcome of the latter that ran.
+  Result<Outcome> instantiate(const ir::Member& member);
+  virtual Result<std::uint64_t> global(std::uint32_t index) = 0;
+  /// The bytes of a memory at its current size.
+  virtual Result<std::vector<std::byte>> memory(std::uint32_t index) = 0;
+};
+
+/// Owns the program, which passes verify. One executor after another may be made.
+using MakeExecutor = Result<std::unique_ptr<Executor>> (*)(ir::Module linked);
+
+struct ExecutorKind {
+  std::string_view name;
+  MakeExecutor make;
+};
+std::span<const ExecutorKind> executor_kinds();
+/// nullptr where there is none of that name.
+const ExecutorKind* find_executor(std::string_view name);
+
+/// `ref`: the reference executor on the program as lowered.
+Result<std::unique_ptr<Executor>> make_ref_executor(ir::Module linked);
+/// `interp.cpu`: a swarm of one on the CPU device, through the optimiser and the runtime.
+Result<std::unique_ptr<Executor>> make_interp_cpu_executor(ir::Module linked);
+/// `interp.loop`: the interpreter in the form that device programs use, without the runtime.
+Result<std::unique_ptr<Executor>> make_interp_loop_executor(ir::Module linked);
+
+}  // namespace warphive::tools::spec

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <utility>
+
+#include "base/result.hpp"
+#include "hal/cpu/device.hpp"
+#include "runtime/program.hpp"
+#include "runtime/swarm.hpp"
+#include "tools/spec_executor.hpp"
+
+namespace warphive::tools::spec {
+namespace {
+
+class InterpExecutor final : public Executor {
+ public:
+  InterpExecutor(std::unique_ptr<runtime::Swarm> swarm, InstanceId id)
+      : swarm_(std::move(swarm)), ids_{id} {}
+
+  Result<Outcome> call(std::uint32_t function, std::span<const std::uint64_t> args,
+                       std::uint64_t fuel) override {
+    const runtime::SlotCall call = {.id = ids_[0], .function = function, .first_arg = 0};
+    const runtime::SlotBatch batch = {
+        .calls = {&call, 1}, .args = args, .fuel = fuel, .any_state = runtime::AnyState::yes};
+    WARPHIVE_TRY_ASSIGN(const runtime::Results results, swarm_->dispatch(batch));
+    const kernels::Outcome& outcome = results.outcome(0);
+    const std::span<const std::uint64_t> values = results.values(0);
+    return Outcome{outcome.exit, outcome.trap, {values.begin(), values.end()}, outcome.fuel_used};
+  }
+
+  Result<std::uint64_t> global(std::uint32_t index) override {
+    std::uint64_t value = 0;
+    WARPHIVE_TRY(swarm_->read_global(ids_, index, {&value, 1}));
+    return value;
+  }
+
+  Result<std::vector<std::byte>> memory(std::uint32_t index) override {
+    return swarm_->memory_bytes(ids_[0], index);
+  }
+
+ private:
+  std::unique_ptr<runtime::Swarm> swarm_;
+  InstanceId ids_[1];
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Executor>> make_interp_cpu_executor(ir::Module linked) {
+  WARPHIVE_TRY_ASSIGN(const std::shared_ptr<hal::Device> device,
+                      hal::cpu::create_device({.threads = 1}));
+  WARPHIVE_TRY_ASSIGN(const auto program, runtime::make_program(std::move(linked)));
+  WARPHIVE_TRY_ASSIGN(auto swarm, runtime::Swarm::create(device));
+  WARPHIVE_TRY_ASSIGN(
+      const std::vector<InstanceId> ids,
+      swarm->spawn(program, 1, {.memory_pages = room_pages, .table_elements = room_elements},
+                   runtime::Instantiate::raw));
+  return std::make_unique<InterpExecutor>(std::move(swarm), ids.front());
+}
+
+}  // namespace warphive::tools::spec
