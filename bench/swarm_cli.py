@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a user of the command line gets: parallel efficiency, rates per instance, peak memory, start time.
+
+usage: swarm_cli.py WARPHIVE GUESTS_DIR [--json FILE] [--peer WASMTIME_PEER --library LIBWASMTIME.so]
+
+With a peer, fresh instances of the tiny module also run on wasmtime: all cores, pooling allocator,
+copy-on-write images, pre-linked, one store and instance per call (bench/peers/wasmtime_peer.cpp).
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import time
+
+def run(binary, *arguments):
+    start = time.perf_counter()
+    process = subprocess.Popen([binary, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    text = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    if os.waitstatus_to_exitcode(status) != 0:
+        raise SystemExit(f"{arguments}: exit status {os.waitstatus_to_exitcode(status)}")
+    return json.loads(text) if text.strip().startswith(b"{") else None, seconds, usage.ru_maxrss / 1024
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("warphive")
+    parser.add_argument("guests", type=pathlib.Path)
+    parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--peer")
+    parser.add_argument("--library")
+    options = parser.parse_args()
+    cores = len(os.sched_getaffinity(0))
+    report = {"cores": cores}
+    common = ["--format", "json", "--results", "hash", "--quiet", "--progress", "none"]
+
+    print(f"parallel efficiency: 256 instances, 1 thread and {cores} threads, best of 3")
+    report["efficiency"] = {}
+    for name, n in (("alu", 200_000), ("sieve", 60_000), ("queens", 6), ("sha", 200)):
+        wasm = options.guests / f"{name}.wasm"
+        best = {}
+        for _ in range(3):
+            for threads in (1, cores):
+                result, _, _ = run(options.warphive, "run", wasm, "--invoke", "run", "--args-from", "1..256", "--args", n,
+                                   "--threads", threads, *common)
+                best[threads] = min(best.get(threads, 1e9), result["seconds"]["run"])
+        efficiency = best[1] / best[cores] / cores
+        report["efficiency"][name] = efficiency
+        print(f"  {name:8} {best[1]:.3f} s -> {best[cores]:.3f} s, efficiency {efficiency:.3f}")
+
+    wat = '(module (memory 1 1) (data (i32.const 0) "%s") (func (export "run") (param i32) (result i32) local.get 0))'
+    with tempfile.TemporaryDirectory() as folder:
+        text = pathlib.Path(folder, "tiny.wat")
+        text.write_text(wat % ("x" * 256))
+        tiny = pathlib.Path(folder, "tiny.wasm")
+        subprocess.run(["wat2wasm", text, "-o", tiny], check=True)
+        print("fresh instances of one page with 256 bytes of data, tiny call")
+        report["fresh"] = []
+        for n in (1, 1_000, 10_000, 100_000, 1_000_000):
+            result, wall, peak = run(options.warphive, "run", tiny, "--invoke", "run", "--args-from", f"1..{n}", *common)
+            s = result["seconds"]
+            report["fresh"].append({"instances": n, "seconds": s, "wall": wall, "peak_mib": peak})
+            print(f"  {n:8} spawn {1e6 * s['spawn'] / n:8.3f} us, run {1e6 * s['run'] / n:8.3f} us, harvest "
+                  f"{1e6 * s['harvest'] / n:8.3f} us each; process {wall:.3f} s, peak {peak:.0f} MiB")
+            if options.peer and options.library and n >= 10_000:
+                text = subprocess.run([options.peer, options.library, tiny, "--count", str(n), "--mode", "fresh", "--fuel"],
+                                      capture_output=True, text=True, check=True).stdout
+                peer = json.loads(text)["seconds"]
+                ours = s["spawn"] + s["run"] + s["harvest"]
+                report["fresh"][-1]["wasmtime_seconds"] = peer
+                print(f"           wasmtime {1e6 * peer / n:.3f} us each on {cores} cores: {peer / ours:.2f} times ours")
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

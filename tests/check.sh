@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The slow checks: `./dev check`. Each step's result is one line at the end; any failure fails the whole.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+results=()
+failed=0
+step() {
+  local name=$1 start=$SECONDS
+  shift
+  printf '\n== %s\n' "$name" >&2
+  if "$@"; then results+=("ok    $name ($((SECONDS - start)) s)"); else
+    results+=("FAIL  $name ($((SECONDS - start)) s)")
+    failed=1
+  fi
+}
+minutes=${WARPHIVE_FUZZ_MINUTES:-60}
+modules=${WARPHIVE_DIFF_MODULES:-10000}
+csmith=${WARPHIVE_DIFF_CSMITH:-500}
+
+step "build release" ./dev build release
+step "all tests" ctest --preset release -j "$(nproc)"
+step "g++ 12 builds and passes the unit tests" bash -c './dev build gcc && ctest --preset gcc -L unit -j "$(nproc)"'
+step "clang-tidy" ./dev tidy
+step "ThreadSanitizer" bash -c './dev build tsan && ctest --preset tsan -j "$(nproc)"'
+step "differential: $modules modules, $csmith csmith programs" \
+  tests/diff/run.sh build/release "$modules" "$csmith"
+step "fuzzing, $minutes minutes over all targets" ./dev fuzz "$((minutes * 60))"
+printf '\n%s\n' "${results[@]}"
+exit "$failed"
