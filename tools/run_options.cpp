@@ -103,9 +103,7 @@ CLI::Option* add_repeated(CLI::App& command, const std::string& name, const std:
           },
           help)
       ->type_name(type)
-      ->expected(1, 1 << 20)
       ->allow_extra_args(false)
-      ->type_size(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 

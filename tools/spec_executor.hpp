@@ -28,7 +28,8 @@ inline constexpr std::uint32_t room_pages = 1024;
 inline constexpr std::uint32_t room_elements = 1024;
 
 /// One instance of a linked program on which nothing has run: memories and tables are at their
-/// minimum, zero and null; members are instantiated by calls of their init and start.
+/// minimum, zero and null; members are instantiated by calls of their init and start. A call of a
+/// host function traps.
 class Executor {
  public:
   virtual ~Executor() = default;

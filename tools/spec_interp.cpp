@@ -10,10 +10,20 @@
 namespace warphive::tools::spec {
 namespace {
 
+void refuse(std::span<sys::HostCall> calls) {
+  for (sys::HostCall& call : calls) {
+    call.header->trap = abi::TrapKind::host;
+    call.verdict = abi::Exit::trapped;
+  }
+}
+
 class InterpExecutor final : public Executor {
  public:
-  InterpExecutor(std::unique_ptr<runtime::Swarm> swarm, InstanceId id)
-      : swarm_(std::move(swarm)), ids_{id} {}
+  static Result<std::unique_ptr<Executor>> make(ir::Module linked) {
+    auto executor = std::make_unique<InterpExecutor>();
+    WARPHIVE_TRY(executor->set_up(std::move(linked)));
+    return executor;
+  }
 
   Result<Outcome> call(std::uint32_t function, std::span<const std::uint64_t> args,
                        std::uint64_t fuel) override {
@@ -37,22 +47,31 @@ class InterpExecutor final : public Executor {
   }
 
  private:
-  std::unique_ptr<runtime::Swarm> swarm_;
-  InstanceId ids_[1];
+  Status set_up(ir::Module linked) {
+    WARPHIVE_TRY_ASSIGN(const std::shared_ptr<hal::Device> device,
+                        hal::cpu::create_device({.threads = 1}));
+    WARPHIVE_TRY_ASSIGN(const auto program, runtime::make_program(std::move(linked)));
+    for (const ir::HostImport& host : program->module.host_imports) {
+      WARPHIVE_TRY(
+          registry_.add({host.module, host.field, program->module.types[host.type], refuse}));
+    }
+    WARPHIVE_TRY_ASSIGN(swarm_, runtime::Swarm::create(device, {.registry = &registry_}));
+    WARPHIVE_TRY_ASSIGN(
+        ids_,
+        swarm_->spawn(program, 1, {.memory_pages = room_pages, .table_elements = room_elements},
+                      runtime::Instantiate::raw));
+    return {};
+  }
+
+  sys::HostRegistry registry_;
+  std::unique_ptr<runtime::Swarm> swarm_;  // uses the registry
+  std::vector<InstanceId> ids_;            // one
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Executor>> make_interp_cpu_executor(ir::Module linked) {
-  WARPHIVE_TRY_ASSIGN(const std::shared_ptr<hal::Device> device,
-                      hal::cpu::create_device({.threads = 1}));
-  WARPHIVE_TRY_ASSIGN(const auto program, runtime::make_program(std::move(linked)));
-  WARPHIVE_TRY_ASSIGN(auto swarm, runtime::Swarm::create(device));
-  WARPHIVE_TRY_ASSIGN(
-      const std::vector<InstanceId> ids,
-      swarm->spawn(program, 1, {.memory_pages = room_pages, .table_elements = room_elements},
-                   runtime::Instantiate::raw));
-  return std::make_unique<InterpExecutor>(std::move(swarm), ids.front());
+  return InterpExecutor::make(std::move(linked));
 }
 
 }  // namespace warphive::tools::spec

@@ -16,7 +16,7 @@ class RefExecutor final : public Executor {
   Result<Outcome> call(std::uint32_t function, std::span<const std::uint64_t> args,
                        std::uint64_t fuel) override {
     instance_.fuel_left = fuel;
-    exec::ref_call(module_, instance_, function, args, {});
+    exec::ref_call(module_, instance_, function, args, refuse);
     return Outcome{instance_.exit, instance_.trap, instance_.results, instance_.fuel_used};
   }
 
@@ -29,6 +29,11 @@ class RefExecutor final : public Executor {
   }
 
  private:
+  static abi::Exit refuse(exec::RefInstance& instance, std::uint32_t, std::span<std::uint64_t>) {
+    instance.trap = abi::TrapKind::host;
+    return abi::Exit::trapped;
+  }
+
   ir::Module module_;
   exec::RefInstance instance_;
 };

@@ -84,14 +84,21 @@ void install_stop_signals() {
 bool stop_signalled() { return signal_count > 0; }
 
 void use_process_stdin(HostOptions& options) {
+  // Opened again it is read bit by bit as guests ask; else it is read whole.
   struct stat status = {};
   struct statfs system = {};
-  bool streams = ::isatty(STDIN_FILENO) != 0;
-  if (::fstat(STDIN_FILENO, &status) == 0 && S_ISFIFO(status.st_mode)) {
-    // Opening a named pipe again may wait for ever; an anonymous one never does.
-    streams = ::fstatfs(STDIN_FILENO, &system) == 0 && system.f_type == PIPEFS_MAGIC;
+  bool again = false;
+  if (::fstat(STDIN_FILENO, &status) == 0) {
+    if (S_ISFIFO(status.st_mode)) {
+      // Opening a named pipe may wait for ever; an anonymous one never does.
+      again = ::fstatfs(STDIN_FILENO, &system) == 0 && system.f_type == PIPEFS_MAGIC;
+    } else {
+      // Another descriptor begins at the file's beginning, wherever this one is.
+      again = S_ISCHR(status.st_mode) ||
+              (S_ISREG(status.st_mode) && ::lseek(STDIN_FILENO, 0, SEEK_CUR) == 0);
+    }
   }
-  if (streams && ::access("/dev/stdin", R_OK) == 0) {
+  if (again && ::access("/dev/stdin", R_OK) == 0) {
     options.stdin_path = "/dev/stdin";
   } else {
     options.stdin_source = [](std::uint64_t) { return read_process_stdin(); };

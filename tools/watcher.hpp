@@ -20,7 +20,7 @@ void install_stop_signals();
 /// Whether the first has come.
 bool stop_signalled();
 
-/// Gives guests this process's standard input: as it comes where it is a pipe or a terminal.
+/// Gives guests this process's standard input, from where it is now.
 void use_process_stdin(HostOptions& options);
 
 /// Watches one dispatch of a swarm from a thread of its own, from construction to stop().

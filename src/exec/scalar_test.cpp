@@ -336,7 +336,9 @@ TEST(RefScalar, GivesExpectedValues) {
                  << ir::info(row.op).name << " 0x" << std::hex << row.x << " 0x" << row.y);
     const ScalarResult result = ref_scalar(row.op, row.x, row.y);
     EXPECT_EQ(result.trap, row.trap);
-    if (row.trap == TrapKind::none) EXPECT_EQ(result.value, row.value);
+    if (row.trap == TrapKind::none) {
+      EXPECT_EQ(result.value, row.value);
+    }
   }
 }
 
@@ -411,7 +413,9 @@ TEST_P(Scalar, AgreesWithReferenceOnEdgeValues) {
         if (expected.trap != TrapKind::none) continue;
         ASSERT_EQ(outcome.results.at(0), expected.value)
             << info.name << " 0x" << std::hex << x << " 0x" << y;
-        if (info.dst_bits == 32) ASSERT_EQ(outcome.results.at(0) >> 32, 0u) << info.name;
+        if (info.dst_bits == 32) {
+          ASSERT_EQ(outcome.results.at(0) >> 32, 0u) << info.name;
+        }
       }
     }
   }

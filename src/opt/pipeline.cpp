@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "opt/pipeline.hpp"
 
+#include "opt/passes.hpp"
+
 namespace warphive::opt {
 
-void optimise(ir::Module&) {}
+void optimise(ir::Module& module) {
+  const ModuleFacts facts(module);
+  for (ir::Function& function : module.functions) {
+    if (function.code.empty()) continue;
+    propagate_copies(function);
+    remove_dead_values(facts, function);
+  }
+}
 
 }  // namespace warphive::opt

@@ -96,7 +96,9 @@ class FakeGuest {
   template <class... Args>
   wasi::Errno wasi(std::string_view field, Args... args) {
     const std::uint64_t result = call_in("wasi_snapshot_preview1", field, args...);
-    if (verdict == abi::Exit::ready) EXPECT_LT(result, 77u) << field;
+    if (verdict == abi::Exit::ready) {
+      EXPECT_LT(result, 77u) << field;
+    }
     return static_cast<wasi::Errno>(result);
   }
 

@@ -128,7 +128,7 @@ TEST_P(Trees, ReadsAtAnyOffset) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, Trees, testing::Bool(),
-                         [](const auto& info) { return info.param ? "host" : "memory"; });
+                         [](const auto& kind) { return kind.param ? "host" : "memory"; });
 
 class HostTree : public testing::Test {
  protected:

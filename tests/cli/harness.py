@@ -11,7 +11,7 @@ import unittest
 WARPHIVE = "warphive"
 
 # A hang is a failure; nothing here takes long.
-HANG_SECONDS = 240
+HANG_SECONDS = 120
 
 CORE = """
 (module $core

@@ -129,6 +129,12 @@ class Usage(CommandTest):
     def test_no_value(self):
         self.assertEqual(self.failure(125, "run", "x.wasm", "--invoke"), "The option --invoke has no value; see warphive run --help.")
 
+    def test_options_may_stand_before_the_file(self):
+        core = self.guest("core")
+        for option, value in [("--env", "A=B"), ("--dir", ".::/"), ("--preload", "m=core.wasm"), ("--fuel", "100"), ("-n", "2")]:
+            self.command("run", "--quiet", "--invoke", "nothing", option, value, core, status=0)
+        self.command("run", "--env", "A=B", "--env", "C=D", core, "--invoke", "nothing", status=0)
+
     def test_given_twice(self):
         self.assertIn("only once", self.failure(125, "run", "x.wasm", "--fuel", "1", "--fuel", "2"))
 

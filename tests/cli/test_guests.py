@@ -3,6 +3,8 @@
 
 import base64
 import os
+import pty
+import select
 import subprocess
 
 import harness
@@ -112,21 +114,32 @@ class Input(CommandTest):
                                self.folder / self.guest("cat"), path], stdout=subprocess.PIPE, timeout=harness.HANG_SECONDS)
         self.assertEqual(done.stdout, b"two\n")
 
-    def test_as_it_comes_from_a_pipe(self):
+    def test_as_it_comes_from_a_terminal(self):
+        main, terminal = pty.openpty()
         process = subprocess.Popen([harness.WARPHIVE, "run", self.folder / self.guest("cat"), "--quiet"],
-                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                                   stdin=terminal, stdout=subprocess.PIPE)
+        os.close(terminal)
         try:
             for text in [b"first\n", b"second\n"]:
-                process.stdin.write(text)
-                process.stdin.flush()
+                os.write(main, text)
+                self.assertTrue(select.select([process.stdout], [], [], harness.HANG_SECONDS)[0])
                 self.assertEqual(process.stdout.readline(), text)
-            process.stdin.close()
-            self.assertEqual(process.stdout.read(), b"")
+            os.write(main, b"\x04")  # the end of input
             self.assertEqual(process.wait(harness.HANG_SECONDS), 0)
         finally:
             process.kill()
             process.stdout.close()
             process.wait()
+            os.close(main)
+
+    def test_endless_input_is_not_read_to_its_end(self):
+        self.guest("first", harness.wasi("""(func (export "_start")
+          (call $write (i32.const 1) (i32.const 65536) (i32.rem_u (call $read (i32.const 0)) (i32.const 5))))"""))
+        for command in ['yes | "$0" run first.wasm --quiet', '"$0" run first.wasm --quiet < /dev/zero']:
+            done = subprocess.run(["bash", "-c", command, harness.WARPHIVE], cwd=self.folder, stdout=subprocess.PIPE,
+                                  timeout=harness.HANG_SECONDS)
+            self.assertEqual(done.returncode, 0)
+            self.assertLess(len(done.stdout), 5)
 
     def test_closed(self):
         done = subprocess.run(["sh", "-c", '"$0" run "$1" --quiet <&-', harness.WARPHIVE, self.folder / self.guest("cat")],

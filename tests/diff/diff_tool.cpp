@@ -5,6 +5,9 @@
 // usage: diff_tool --executors ref,interp.cpu --fuel N --support FILE.wasm
 //                  --values i32=HEX,…:i64=HEX,…:f32=HEX,…:f64=HEX,… --vectors N [--] FILE.wasm…
 //
+// --support is a module that is linked before, as "fuzzing-support"; other imported functions trap
+// when they are called.
+//
 // Prints one JSON line per file: {"file", "executors": {NAME: {"error"} or {"instantiate", "calls":
 // [[function, vector, outcome, instructions]…], "digest", "memory": [bytes, crc32]}}}. After a call
 // that ran out of fuel or stack, no more is called and there is neither digest nor memory.
@@ -20,6 +23,7 @@
 #include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -228,6 +232,19 @@ void run(const ir::Module& program, Executor& executor, const Options& options, 
   to["memory"] = {bytes->size(), crc32(bytes->data(), bytes->size())};
 }
 
+/// Whatever a module imports exists; executors refuse calls of it.
+auto hosts_of(const ir::Module& module) {
+  return [&module](std::string_view from,
+                   std::string_view field) -> std::optional<ir::FunctionType> {
+    for (const ir::Function& function : module.functions) {
+      if (function.import && function.import->module == from && function.import->field == field) {
+        return module.types[function.type];
+      }
+    }
+    return std::nullopt;
+  };
+}
+
 json run_file(const std::string& file, const ir::Module& support, const Options& options) {
   json line = {{"file", file}};
   const Result<ir::Module> module = load(file);
@@ -239,7 +256,7 @@ json run_file(const std::string& file, const ir::Module& support, const Options&
     }
     const std::array<ir::LinkInput, 2> inputs = {
         {{&support, "fuzzing-support"}, {&*module, "main"}}};
-    Result<ir::Module> program = ir::link(inputs);
+    Result<ir::Module> program = ir::link(inputs, {.host_function = hosts_of(*module)});
     if (!program) {
       to["error"] = program.error().describe();
       continue;

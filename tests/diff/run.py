@@ -69,7 +69,7 @@ CSMITH_SHIM = """
 #define main csmith_main
 #include "{program}"
 #undef main
-__attribute__((export_name("run"))) unsigned run(void) {{ csmith_main({arguments}); return crc32_context; }}
+__attribute__((export_name("run"))) unsigned run(void) {{ csmith_main(); return crc32_context; }}
 """
 
 
@@ -94,8 +94,14 @@ def make_csmith(seed, folder):
     program = folder / f"{seed}.c"
     target = folder / f"{seed}.wasm"
     shim = folder / f"{seed}-shim.c"
-    subprocess.run(["csmith", "--seed", str(seed + 1), "--no-argc", "--output", program], check=True, capture_output=True)
-    shim.write_text(CSMITH_SHIM.format(program=program.name, arguments=""))
+    for attempt in range(10):  # some seeds end csmith itself
+        command = ["csmith", "--seed", str(seed * 10 + attempt + 1), "--no-argc", "--output", program.name]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)  # it also writes platform.info
+        if done.returncode == 0:
+            break
+    else:
+        raise ToolFailed(f"csmith: {(done.stdout + done.stderr).strip()[:300]}")
+    shim.write_text(CSMITH_SHIM.format(program=program.name,))
     command = ["clang-19", "--target=wasm32-wasi", "-w", "-mexec-model=reactor", "-nostartfiles", "-Wl,--no-entry", "-isystem",
                "/usr/include/csmith", f"-O{seed % 3}", "-Wl,--strip-all", shim, "-o", target]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -248,6 +254,7 @@ def main():
                 total[key] = total.get(key, 0) + value
             for seed, why, data in failures:
                 failed += 1
+                why = re.sub(r"\s+", " ", why)
                 kept = ""
                 if data is not None:
                     folder = options.work / "failures"
@@ -255,7 +262,7 @@ def main():
                     file = folder / f"{'csmith' if options.csmith else 'module'}-{seed}.wasm"
                     file.write_bytes(data)
                     kept = f" (kept as {file})"
-                print(f"seed {seed}: {re.sub(r'\\s+', ' ', why)}{kept}", flush=True)
+                print(f"seed {seed}: {why}{kept}", flush=True)
     print(f"{total.get('run', 0)} of {count} modules run on {', '.join(options.executors)}"
           f"{' and wasmtime' if options.has_wasmtime else ''}: {total.get('calls', 0)} calls, {total.get('returned', 0)} returned, "
           f"{total.get('refused', 0)} modules refused by all, {total.get('cut', 0)} ended by a limit; {failed} differ")

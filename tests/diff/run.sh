@@ -1,17 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # run.sh BUILD_DIR MODULES CSMITH [FIRST_SEED]: differential testing with so many generated modules and
-# csmith programs. Takes the Python of .venv, which has wasmtime, where ./dev has made it.
+# csmith programs.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-python=$here/../../.venv/bin/python
-[[ -x $python ]] || python=python3
 build=$(cd "$1" && pwd)
 status=0
 for kind in modules csmith; do
   if [[ $kind == modules ]]; then count=$2; else count=$3; fi
   ((count > 0)) || continue
-  "$python" "$here/run.py" --tool "$build/bin/diff_tool" --work "$build/diff/$kind" "--$kind" "$count" \
+  "$here/../peer_python.sh" "$here/run.py" --tool "$build/bin/diff_tool" --work "$build/diff/$kind" "--$kind" "$count" \
     --first "${4:-0}" || status=$?
 done
 exit "$status"

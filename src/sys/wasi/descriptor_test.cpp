@@ -177,6 +177,7 @@ class WasiReaddir : public testing::Test {
     std::vector<std::string> names;
     std::uint64_t cookie = 0;
     while (names.size() < 1000) {
+      guest_.put(buffer + capacity, std::uint8_t{0xee});
       EXPECT_EQ(guest_.wasi("fd_readdir", fd_, buffer, capacity, cookie, result), Errno::success);
       const std::uint32_t used = guest_.u32(result);
       EXPECT_LE(used, capacity);

@@ -286,7 +286,8 @@ TEST_F(WasiFile, NeedsNoContiguousMemory) {
   EXPECT_EQ(guest_.output(), "01234");
   EXPECT_EQ(guest_.wasi("fd_read", file_, 4089, 1, 0), Errno::fault);
   for (std::size_t i = 0; i < tile.size(); ++i) {
-    if (i / 4 % 32 != 3) ASSERT_EQ(tile[i], std::byte{0x55}) << i;  // the neighbours' words
+    if (i / 4 % 32 == 3) continue;
+    ASSERT_EQ(tile[i], std::byte{0x55}) << i;  // the neighbours' words
   }
 }
 
