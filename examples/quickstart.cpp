@@ -5,7 +5,7 @@
 
 using namespace warphive;
 
-Result<Results> run_all(const char* path) {
+static Result<Results> run_all(const char* path) {
   auto engine = Engine::create();
   auto module = Module::from_file(path);
   if (!engine || !module) return fail(std::move(engine ? module.error() : engine.error()));

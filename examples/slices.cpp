@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Time sharing: every instance gets a slice of fuel, those that are not done go on in the next round.
-// Usage: slices fibr.wasm
+// Time sharing: every instance gets a slice of fuel, those that are not done go on in the next
+// round. Usage: slices fibr.wasm
 #include <cstdio>
 #include <warphive/warphive.hpp>
 

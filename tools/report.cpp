@@ -100,7 +100,7 @@ std::string describe_trap(const Report& report, std::uint64_t i) {
 }
 
 void write_stdout_files(const Report& report) {
-  const std::string& path = *report.options.stdout_path;
+  const std::string path = report.options.stdout_path.value_or(std::string());
   struct Close {
     void operator()(std::FILE* file) const { (void)std::fclose(file); }
   };

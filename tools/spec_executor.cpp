@@ -11,6 +11,7 @@ std::span<const ExecutorKind> executor_kinds() {
   static constexpr std::array kinds = {
       ExecutorKind{"ref", make_ref_executor},
       ExecutorKind{"interp.cpu", make_interp_cpu_executor},
+      ExecutorKind{"interp.sliced", make_interp_sliced_executor},
       ExecutorKind{"interp.loop", make_interp_loop_executor},
   };
   return kinds;
@@ -21,6 +22,13 @@ const ExecutorKind* find_executor(std::string_view name) {
     if (kind.name == name) return &kind;
   }
   return nullptr;
+}
+
+std::uint32_t source_offset(const ir::Module& module, std::uint32_t function, std::uint32_t inst) {
+  if (function >= module.functions.size()) return ir::none;
+  const ir::Function& owner = module.functions[function];
+  return owner.guest_index == ir::none || inst >= owner.source.size() ? ir::none
+                                                                      : owner.source[inst];
 }
 
 Result<Outcome> Executor::instantiate(const ir::Member& member) {

@@ -21,7 +21,11 @@ struct Outcome {
   abi::TrapKind trap = abi::TrapKind::none;
   std::vector<std::uint64_t> values;  // slots, where the call returned
   std::uint64_t instructions = 0;     // of all calls so far
+  std::uint32_t offset = ir::none;    // where it trapped: byte in the function's module
 };
+
+/// Outcome::offset of an instruction of a function; none in functions without a guest's code.
+std::uint32_t source_offset(const ir::Module& module, std::uint32_t function, std::uint32_t inst);
 
 /// Room of every memory and table.
 inline constexpr std::uint32_t room_pages = 1024;
@@ -61,6 +65,9 @@ const ExecutorKind* find_executor(std::string_view name);
 Result<std::unique_ptr<Executor>> make_ref_executor(ir::Module linked);
 /// `interp.cpu`: a swarm of one on the CPU device, through the optimiser and the runtime.
 Result<std::unique_ptr<Executor>> make_interp_cpu_executor(ir::Module linked);
+/// `interp.sliced`: the same, stopped and resumed all the time at random budgets, which must not
+/// show in what a call computes and counts.
+Result<std::unique_ptr<Executor>> make_interp_sliced_executor(ir::Module linked);
 /// `interp.loop`: the interpreter in the form that device programs use, without the runtime.
 Result<std::unique_ptr<Executor>> make_interp_loop_executor(ir::Module linked);
 

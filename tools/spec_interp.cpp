@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <optional>
+#include <random>
 #include <utility>
 
 #include "base/result.hpp"
@@ -19,8 +22,9 @@ void refuse(std::span<sys::HostCall> calls) {
 
 class InterpExecutor final : public Executor {
  public:
-  static Result<std::unique_ptr<Executor>> make(ir::Module linked) {
+  static Result<std::unique_ptr<Executor>> make(ir::Module linked, bool sliced) {
     auto executor = std::make_unique<InterpExecutor>();
+    if (sliced) executor->slices_.emplace(linked.functions.size());
     WARPHIVE_TRY(executor->set_up(std::move(linked)));
     return executor;
   }
@@ -28,12 +32,25 @@ class InterpExecutor final : public Executor {
   Result<Outcome> call(std::uint32_t function, std::span<const std::uint64_t> args,
                        std::uint64_t fuel) override {
     const runtime::SlotCall call = {.id = ids_[0], .function = function, .first_arg = 0};
+    std::uint64_t left = fuel;
+    std::uint64_t budget = next_slice(left);
     const runtime::SlotBatch batch = {
-        .calls = {&call, 1}, .args = args, .fuel = fuel, .any_state = runtime::AnyState::yes};
-    WARPHIVE_TRY_ASSIGN(const runtime::Results results, swarm_->dispatch(batch));
+        .calls = {&call, 1}, .args = args, .fuel = budget, .any_state = runtime::AnyState::yes};
+    WARPHIVE_TRY_ASSIGN(runtime::Results results, swarm_->dispatch(batch));
+    while (results.outcome(0).exit == abi::Exit::out_of_fuel && budget < left) {
+      const std::uint64_t spent = results.outcome(0).fuel_spent;
+      left -= spent;
+      // A block is charged whole: where a slice bought nothing the next one has to be larger.
+      budget = spent == 0 ? std::min(left, 2 * budget) : next_slice(left);
+      WARPHIVE_TRY_ASSIGN(results, swarm_->resume(ids_, budget));
+    }
     const kernels::Outcome& outcome = results.outcome(0);
     const std::span<const std::uint64_t> values = results.values(0);
-    return Outcome{outcome.exit, outcome.trap, {values.begin(), values.end()}, outcome.fuel_used};
+    Outcome copy = {outcome.exit, outcome.trap, {values.begin(), values.end()}, outcome.fuel_used};
+    if (const std::optional<ir::Location> where = results.location(0)) {
+      copy.offset = source_offset(results.program(0).module, where->function, where->inst);
+    }
+    return copy;
   }
 
   Result<std::uint64_t> global(std::uint32_t index) override {
@@ -63,6 +80,14 @@ class InterpExecutor final : public Executor {
     return {};
   }
 
+  /// Mostly short, so that every block is a place to stop at; some are long, so that loops end.
+  std::uint64_t next_slice(std::uint64_t left) {
+    if (!slices_) return left;
+    const std::uint64_t number = (*slices_)();
+    return std::min(left, 1 + (number >> 8) % (number % 16 == 0 ? 20'000 : 60));
+  }
+
+  std::optional<std::mt19937_64> slices_;
   sys::HostRegistry registry_;
   std::unique_ptr<runtime::Swarm> swarm_;  // uses the registry
   std::vector<InstanceId> ids_;            // one
@@ -71,7 +96,11 @@ class InterpExecutor final : public Executor {
 }  // namespace
 
 Result<std::unique_ptr<Executor>> make_interp_cpu_executor(ir::Module linked) {
-  return InterpExecutor::make(std::move(linked));
+  return InterpExecutor::make(std::move(linked), false);
+}
+
+Result<std::unique_ptr<Executor>> make_interp_sliced_executor(ir::Module linked) {
+  return InterpExecutor::make(std::move(linked), true);
 }
 
 }  // namespace warphive::tools::spec

@@ -37,6 +37,10 @@ class LoopExecutor final : public Executor {
       exec::run_lane_with(exec::Dispatch::loop, params, lane);
     }
     Outcome outcome = {header_.exit, header_.trap, {}, header_.fuel_used};
+    if (header_.exit == abi::Exit::trapped) {
+      const ir::Location where = ir::locate(program_->encoded, header_.pc);
+      outcome.offset = source_offset(program_->module, where.function, where.inst);
+    }
     if (header_.exit == abi::Exit::returned) {
       outcome.values.assign(stack_.begin(), stack_.begin() + program_->result_slots[function]);
     }

@@ -17,7 +17,11 @@ class RefExecutor final : public Executor {
                        std::uint64_t fuel) override {
     instance_.fuel_left = fuel;
     exec::ref_call(module_, instance_, function, args, refuse);
-    return Outcome{instance_.exit, instance_.trap, instance_.results, instance_.fuel_used};
+    Outcome outcome = {instance_.exit, instance_.trap, instance_.results, instance_.fuel_used};
+    if (instance_.exit == abi::Exit::trapped) {
+      outcome.offset = source_offset(module_, instance_.trap_function, instance_.trap_inst);
+    }
+    return outcome;
   }
 
   Result<std::uint64_t> global(std::uint32_t index) override { return instance_.globals.at(index); }

@@ -28,7 +28,7 @@ struct ModuleData {
 struct ProgramData {
   std::shared_ptr<const runtime::Program> program;
   std::vector<LinkItem> items;
-  std::vector<ir::HostImport> hosts;        // with types, for linking once more
+  std::vector<ir::HostImport> hosts;  // with types, for linking once more
   std::vector<ir::FunctionType> host_types;
 };
 

@@ -50,8 +50,8 @@ Outcome run(const Plan& plan, std::uint32_t seed) {
   for (std::size_t first = 0; first < count; first += plan.batch) {
     const std::size_t n = std::min<std::size_t>(plan.batch, count - first);
     const std::uint64_t fuel = plan.slices ? random() % 2000 : unlimited_fuel;
-    Results results = must(swarm.dispatch(
-        {.calls = std::span(calls).subspan(first, n), .args = args, .fuel = fuel}));
+    Results results = must(
+        swarm.dispatch({.calls = std::span(calls).subspan(first, n), .args = args, .fuel = fuel}));
     note(results);
     for (;;) {
       std::vector<InstanceId> open;

@@ -98,8 +98,8 @@ Status Engine::define(std::string module, std::string field, FunctionType type,
       }
     }
   }
-  const bool taken = data_->registry.find(module, field) != nullptr ||
-                     data_->find(module, field) != nullptr;
+  const bool taken =
+      data_->registry.find(module, field) != nullptr || data_->find(module, field) != nullptr;
   if (taken) {
     return base::error(ErrorCode::invalid_input, ErrorPhase::host,
                        "Host function ({}.{}) exists already.", module, field);
@@ -126,12 +126,13 @@ Result<Program> Engine::link(std::span<const LinkItem> items, bool seed_function
   const sys::HostRegistry& registry = seed_functions ? data_->seed_registry : data_->registry;
   WARPHIVE_TRY_ASSIGN(
       ir::Module linked,
-      ir::link(inputs, {.host_function = [&](std::string_view module, std::string_view field)
-                            -> std::optional<ir::FunctionType> {
-                  const sys::HostEntry* entry = data_->find(module, field);
-                  if (entry == nullptr) entry = registry.find(module, field);
-                  return entry == nullptr ? std::nullopt : std::optional(entry->type);
-                }}));
+      ir::link(inputs,
+               {.host_function = [&](std::string_view module,
+                                     std::string_view field) -> std::optional<ir::FunctionType> {
+                 const sys::HostEntry* entry = data_->find(module, field);
+                 if (entry == nullptr) entry = registry.find(module, field);
+                 return entry == nullptr ? std::nullopt : std::optional(entry->type);
+               }}));
   WARPHIVE_TRY_ASSIGN(data->program, runtime::make_program(std::move(linked)));
   data->hosts = data->program->module.host_imports;
   data->host_types = data->program->module.types;
@@ -146,8 +147,7 @@ Result<Program> Engine::link(const Module& module, bool seed_functions) const {
 Result<Swarm> Engine::create_swarm(const SwarmOptions& options) const {
   auto data = std::make_shared<detail::SwarmData>();
   data->engine = data_;
-  data->environment =
-      std::make_unique<sys::Environment>(environment_options(options.host, true));
+  data->environment = std::make_unique<sys::Environment>(environment_options(options.host, true));
   data->unmetered_environment =
       std::make_unique<sys::Environment>(environment_options(options.host, false));
   WARPHIVE_TRY(data->environment->register_into(data->registry));

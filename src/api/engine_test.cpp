@@ -77,8 +77,8 @@ TEST(EngineTest, modules_load_from_files_with_and_within_limits) {
   EXPECT_TRUE(fails_with(
       Module::from_file(path, {.limits = {.module_bytes = modules::basic_wasm.size() - 1}}),
       ErrorCode::limit_exceeded));
-  EXPECT_TRUE(
-      Module::from_file(path, {.limits = {.module_bytes = modules::basic_wasm.size()}}).has_value());
+  EXPECT_TRUE(Module::from_file(path, {.limits = {.module_bytes = modules::basic_wasm.size()}})
+                  .has_value());
   std::remove(path.c_str());
 }
 

@@ -33,8 +33,7 @@ class UserCall final : public HostCall {
   [[nodiscard]] bool read_memory(std::uint64_t address, std::span<std::byte> to) const override {
     return call_->memory->read(address, to);
   }
-  [[nodiscard]] bool write_memory(std::uint64_t address,
-                                  std::span<const std::byte> from) override {
+  [[nodiscard]] bool write_memory(std::uint64_t address, std::span<const std::byte> from) override {
     return call_->memory->write(address, from);
   }
   void write_stdout(std::string_view text) override {
@@ -56,7 +55,7 @@ class UserCall final : public HostCall {
   }
 
  private:
-  sys::HostCall* call_;           // borrowed, likewise the next
+  sys::HostCall* call_;  // borrowed, likewise the next
   const ir::FunctionType* type_;
   std::vector<std::uint64_t> results_;
 };

@@ -106,16 +106,24 @@ TEST_F(Host, misuse_of_a_call_traps_it) {
   twice = [](std::span<HostCall* const> calls) {
     HostCall& call = *calls[0];
     switch (call.arg(0).as_i32()) {
-      case 0: call.set_result(0, Value::i64(1)); break;  // type
-      case 1: call.set_result(1, Value::i32(1)); break;  // index
-      case 2: static_cast<void>(call.arg(1)); break;
-      case 3: throw 5;
-      default: break;  // no result set: zero
+      case 0:
+        call.set_result(0, Value::i64(1));
+        break;  // type
+      case 1:
+        call.set_result(1, Value::i32(1));
+        break;  // index
+      case 2:
+        static_cast<void>(call.arg(1));
+        break;
+      case 3:
+        throw 5;
+      default:
+        break;  // no result set: zero
     }
   };
   const auto ids = start(5);
-  const Results results = call(ids, "call", {Value::i32(0), Value::i32(1), Value::i32(2),
-                                             Value::i32(3), Value::i32(4)});
+  const Results results = call(
+      ids, "call", {Value::i32(0), Value::i32(1), Value::i32(2), Value::i32(3), Value::i32(4)});
   for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(results[i].trap, TrapKind::host) << i;
   EXPECT_EQ(results[4].values[0], Value::i32(1));
 }
@@ -236,7 +244,8 @@ TEST_F(Host, link_errors_list_name_and_both_signatures) {
   ASSERT_FALSE(unknown.has_value());
   EXPECT_EQ(unknown.error().phase(), ErrorPhase::link);
   EXPECT_TRUE(contains(message_of(unknown), "twice")) << message_of(unknown);
-  EXPECT_TRUE(engine.define("test", "twice", {{ValueType::i64}, {ValueType::i32}}, twice).has_value());
+  EXPECT_TRUE(
+      engine.define("test", "twice", {{ValueType::i64}, {ValueType::i32}}, twice).has_value());
   EXPECT_TRUE(engine.define("test", "poke", two_to_none, poke).has_value());
   const auto differs = engine.link(module);
   ASSERT_FALSE(differs.has_value());

@@ -102,8 +102,8 @@ TEST_F(Lifecycle, arguments_are_checked_by_number_and_type) {
                          ErrorCode::invalid_input));
   const Call beyond{ids[0], function("add").index, 0xffff'ffff};
   const std::vector<Value> args = {Value::i32(1), Value::i32(2)};
-  EXPECT_TRUE(fails_with(swarm.dispatch({.calls = {&beyond, 1}, .args = args}),
-                         ErrorCode::invalid_input));
+  EXPECT_TRUE(
+      fails_with(swarm.dispatch({.calls = {&beyond, 1}, .args = args}), ErrorCode::invalid_input));
   const Call unknown{ids[0], 0xffff'ffff, 0};
   EXPECT_TRUE(fails_with(swarm.dispatch({.calls = {&unknown, 1}}), ErrorCode::invalid_input));
 }
@@ -146,15 +146,18 @@ TEST_F(Lifecycle, start_functions_and_initialize_run_before_the_first_entry) {
   const auto plain = must(swarm.spawn(started, 1));
   EXPECT_EQ(must(swarm.dispatch(plain, entry, args))[0].values[0], Value::i32(13));
   calls = {{plain[0], entry.index, 0}};
-  EXPECT_EQ(must(swarm.dispatch({.calls = calls, .args = args, .run_initialize = true}))[0].values[0],
-            Value::i32(1323));
+  EXPECT_EQ(
+      must(swarm.dispatch({.calls = calls, .args = args, .run_initialize = true}))[0].values[0],
+      Value::i32(1323));
   // Calling it by name counts.
   const auto by_name = must(swarm.spawn(started, 1));
   calls = {{by_name[0], must(started.find_function("_initialize")).index, 0}};
-  EXPECT_EQ(must(swarm.dispatch({.calls = calls, .run_initialize = true})).count(Exit::returned), 1u);
+  EXPECT_EQ(must(swarm.dispatch({.calls = calls, .run_initialize = true})).count(Exit::returned),
+            1u);
   calls = {{by_name[0], entry.index, 0}};
-  EXPECT_EQ(must(swarm.dispatch({.calls = calls, .args = args, .run_initialize = true}))[0].values[0],
-            Value::i32(123));
+  EXPECT_EQ(
+      must(swarm.dispatch({.calls = calls, .args = args, .run_initialize = true}))[0].values[0],
+      Value::i32(123));
 }
 
 TEST_F(Lifecycle, running_out_of_fuel_in_a_start_function_keeps_the_call_waiting) {

@@ -62,18 +62,20 @@ std::string_view nearest_name(std::string_view name, const std::vector<std::stri
 
 Result<ir::Module> linked_module(const ProgramData& program) {
   std::vector<ir::LinkInput> inputs;
+  inputs.reserve(program.items.size());
   for (const LinkItem& item : program.items) {
     inputs.push_back({&item.module.data()->lowered, item.name});
   }
-  return ir::link(inputs, {.host_function = [&](std::string_view module, std::string_view field)
-                               -> std::optional<ir::FunctionType> {
-                     for (const ir::HostImport& host : program.hosts) {
-                       if (host.module == module && host.field == field) {
-                         return program.host_types[host.type];
-                       }
-                     }
-                     return std::nullopt;
-                   }});
+  return ir::link(inputs,
+                  {.host_function = [&](std::string_view module,
+                                        std::string_view field) -> std::optional<ir::FunctionType> {
+                    for (const ir::HostImport& host : program.hosts) {
+                      if (host.module == module && host.field == field) {
+                        return program.host_types[host.type];
+                      }
+                    }
+                    return std::nullopt;
+                  }});
 }
 
 }  // namespace detail
@@ -112,10 +114,10 @@ Result<Function> Program::find_function(std::string_view name) const {
                        "Function ({}) is not exported; the program exports no function.", name);
   }
   const std::string_view nearest = detail::nearest_name(name, names);
-  return base::error(ErrorCode::not_found, ErrorPhase::none,
-                     "Function ({}) is not exported; the program exports ({}){}.", name,
-                     joined(names),
-                     nearest.empty() ? std::string() : fmt::format("; the nearest is ({})", nearest));
+  return base::error(
+      ErrorCode::not_found, ErrorPhase::none,
+      "Function ({}) is not exported; the program exports ({}){}.", name, joined(names),
+      nearest.empty() ? std::string() : fmt::format("; the nearest is ({})", nearest));
 }
 
 bool Program::has_memory() const { return !data_->program->module.memories.empty(); }

@@ -44,9 +44,9 @@ InstanceResult Results::operator[](std::size_t i) const {
   result.trap = static_cast<TrapKind>(outcome.trap);
   result.exit_code = outcome.exit == abi::Exit::exited ? outcome.exit_code : 0;
   if (results.program(i).module.metered) result.instructions = outcome.fuel_used;
-  result.values = std::span(data_->values)
-                      .subspan(data_->first_value[i],
-                               data_->first_value[i + 1] - data_->first_value[i]);
+  result.values =
+      std::span(data_->values)
+          .subspan(data_->first_value[i], data_->first_value[i + 1] - data_->first_value[i]);
   result.out = results.out(i);
   result.err = results.err(i);
   result.truncated = outcome.truncated != 0;

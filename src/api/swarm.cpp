@@ -88,17 +88,17 @@ Result<Results> Swarm::dispatch(const Batch& batch) {
     const std::size_t params = type->params.size();
     if (params == 0) continue;
     if (call.first_arg > batch.args.size() || params > batch.args.size() - call.first_arg) {
-      return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,
-                         "The function takes ({}) arguments {}; there are ({}) from ({}) on.",
-                         params, ir::to_string(*type),
-                         batch.args.size() - std::min<std::size_t>(call.first_arg,
-                                                                   batch.args.size()),
-                         call.first_arg);
+      return base::error(
+          ErrorCode::invalid_input, ErrorPhase::dispatch,
+          "The function takes ({}) arguments {}; there are ({}) from ({}) on.", params,
+          ir::to_string(*type),
+          batch.args.size() - std::min<std::size_t>(call.first_arg, batch.args.size()),
+          call.first_arg);
     }
     for (std::size_t i = 0; i < params; ++i) {
       const Value& value = batch.args[call.first_arg + i];
-      const bool simple = detail::to_internal(value.type) == type->params[i] &&
-                          value.type != ValueType::funcref;
+      const bool simple =
+          detail::to_internal(value.type) == type->params[i] && value.type != ValueType::funcref;
       if (simple) [[likely]]
         continue;
       WARPHIVE_TRY(detail::check_value(value, type->params[i], module.functions.size(),
@@ -182,7 +182,7 @@ Status Swarm::write_global(std::span<const InstanceId> ids, std::string_view nam
     std::vector<std::uint64_t> slots;
   };
   std::vector<Write> writes;
-  WARPHIVE_TRY(each_program(
+  Status checked = each_program(
       *data_->swarm, ids,
       [&](const runtime::Program& program, std::size_t first, std::size_t count) -> Status {
         WARPHIVE_TRY_ASSIGN(const GlobalRef found, find_global(program, name));
@@ -199,7 +199,8 @@ Status Swarm::write_global(std::span<const InstanceId> ids, std::string_view nam
         }
         writes.push_back(std::move(write));
         return {};
-      }));
+      });
+  if (!checked) return checked;
   for (const Write& write : writes) {
     WARPHIVE_TRY(data_->swarm->write_global(ids.subspan(write.first, write.slots.size()),
                                             write.global, write.slots));

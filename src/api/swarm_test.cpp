@@ -90,8 +90,7 @@ TEST_F(SwarmCapability, c003_13_a_part_of_the_swarm_can_run) {
 
 TEST_F(SwarmCapability, c003_14_results_carry_values_of_every_type) {
   const auto ids = spawn(2);
-  const Results results =
-      call(ids, "mix", {Value::i64(5), Value::f32(1.5f), Value::f64(2.0)});
+  const Results results = call(ids, "mix", {Value::i64(5), Value::f32(1.5f), Value::f64(2.0)});
   const auto values = results[1].values;
   ASSERT_EQ(values.size(), 3u);
   EXPECT_EQ(values[0], Value::f64(3.0));
@@ -193,8 +192,7 @@ TEST_F(SwarmCapability, c003_19_a_killed_agents_slot_and_not_its_id_is_used_agai
     EXPECT_TRUE(fails_with(swarm.reset({&gone, 1}), ErrorCode::not_found));
     EXPECT_TRUE(fails_with(swarm.resume({&gone, 1}), ErrorCode::not_found));
     EXPECT_TRUE(fails_with(swarm.memory_sizes({&gone, 1}), ErrorCode::not_found));
-    EXPECT_TRUE(
-        fails_with(swarm.dispatch({&gone, 1}, function("bump")), ErrorCode::not_found));
+    EXPECT_TRUE(fails_with(swarm.dispatch({&gone, 1}, function("bump")), ErrorCode::not_found));
   }
   const InstanceId never{1'000'000, 1};
   EXPECT_TRUE(fails_with(swarm.state(never), ErrorCode::not_found));
@@ -384,8 +382,8 @@ TEST_F(SwarmCapability, c000_28_capacities_follow_the_declaration) {
   ASSERT_TRUE(fails_with(low, ErrorCode::invalid_input));
   EXPECT_TRUE(contains(message_of(low), "(1 pages)") && contains(message_of(low), "(2 pages)"))
       << message_of(low);
-  EXPECT_TRUE(fails_with(swarm.spawn(bounded, 1, {.memory_pages = 65537}),
-                         ErrorCode::limit_exceeded));
+  EXPECT_TRUE(
+      fails_with(swarm.spawn(bounded, 1, {.memory_pages = 65537}), ErrorCode::limit_exceeded));
   // Beyond the declared maximum memory.grow fails by the declaration, not by the capacity.
   const auto ids = must(swarm.spawn(bounded, 1, {.memory_pages = 100}));
   const Results refused =

@@ -10,9 +10,8 @@ namespace warphive {
 namespace {
 
 // The public enumerations are the internal ones, value by value.
-#define WARPHIVE_SAME(type, name)                                            \
-  static_assert(static_cast<std::uint8_t>(type::name) ==                     \
-                static_cast<std::uint8_t>(abi::type::name))
+#define WARPHIVE_SAME(type, name) \
+  static_assert(static_cast<std::uint8_t>(type::name) == static_cast<std::uint8_t>(abi::type::name))
 WARPHIVE_SAME(Exit, ready);
 WARPHIVE_SAME(Exit, returned);
 WARPHIVE_SAME(Exit, trapped);
@@ -39,7 +38,7 @@ WARPHIVE_SAME(TrapKind, host);
 static_assert(abi::trap_count == static_cast<std::uint8_t>(TrapKind::host) + 1);
 #undef WARPHIVE_SAME
 
-#define WARPHIVE_SAME(name)                                \
+#define WARPHIVE_SAME(name)                                   \
   static_assert(static_cast<std::uint8_t>(ValueType::name) == \
                 static_cast<std::uint8_t>(ir::ValueType::name))
 WARPHIVE_SAME(i32);
@@ -63,9 +62,7 @@ std::string_view to_string(Exit exit) noexcept {
 std::string_view to_string(TrapKind kind) noexcept {
   return abi::to_string(static_cast<abi::TrapKind>(kind));
 }
-std::string to_string(const FunctionType& type) {
-  return ir::to_string(detail::to_internal(type));
-}
+std::string to_string(const FunctionType& type) { return ir::to_string(detail::to_internal(type)); }
 
 namespace detail {
 

@@ -236,19 +236,18 @@ ScalarResult integer64(Op op, uint64_t x, uint64_t y) {
 /// constant stand for themselves.
 Op slot_form(Op op) {
   switch (op) {
-#define FORM(name)   \
-  case Op::name##_k: \
-    return Op::name;
-#define FORMS(width)                                                                           \
-  FORM(add##width)                                                                             \
-  FORM(sub##width)                                                                             \
-  FORM(mul##width) FORM(div##width##_s) FORM(div##width##_u) FORM(rem##width##_s)              \
-      FORM(rem##width##_u) FORM(and##width) FORM(or ##width) FORM(xor##width) FORM(shl##width) \
-          FORM(shr##width##_s) FORM(shr##width##_u) FORM(rotl##width) FORM(rotr##width)        \
-              FORM(eq##width) FORM(ne##width) FORM(lt##width##_s) FORM(lt##width##_u)          \
-                  FORM(le##width##_s) FORM(le##width##_u)
+    // clang-format off: it takes `or` and `and` in pasted names for operators.
+#define FORM(name) \
+  case Op::name##_k: return Op::name;
+#define FORMS(width)                                                                       \
+  FORM(add##width) FORM(sub##width) FORM(mul##width) FORM(div##width##_s)                  \
+  FORM(div##width##_u) FORM(rem##width##_s) FORM(rem##width##_u) FORM(and##width)          \
+  FORM(or##width) FORM(xor##width) FORM(shl##width) FORM(shr##width##_s)                   \
+  FORM(shr##width##_u) FORM(rotl##width) FORM(rotr##width) FORM(eq##width) FORM(ne##width) \
+  FORM(lt##width##_s) FORM(lt##width##_u) FORM(le##width##_s) FORM(le##width##_u)
     FORMS(32)
     FORMS(64)
+// clang-format on
 #undef FORMS
 #undef FORM
     default:

@@ -20,14 +20,15 @@ inline constexpr std::size_t kernel_count = 4;
 /// A kernel on a CPU device: runs lanes [first, last) with the parameters of the dispatch.
 using HostKernel = void (*)(const void* params, std::uint32_t first, std::uint32_t last);
 
-/// One set of kernels in the form of each kind of device; a device loads its own and ignores others.
+/// One set of kernels in the form of each kind of device; a device loads its own and ignores
+/// others.
 struct KernelImage {
   HostKernel host[kernel_count] = {};
 };
 
 struct DeviceInfo {
-  std::string name;         // as users write it: cpu
-  std::string description;  // model, cores, memory
+  std::string name;                 // as users write it: cpu
+  std::string description;          // model, cores, memory
   std::uint32_t workers = 0;        // hardware threads that run lanes
   std::uint64_t memory_bytes = 0;   // in the device
   std::uint64_t reserve_bytes = 0;  // most that may be allocated, touched or not

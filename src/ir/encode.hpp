@@ -24,7 +24,8 @@ struct EncodedProgram {
   std::vector<std::uint64_t> elements;
   std::vector<abi::Segment> data_segments;
   std::vector<abi::Segment> element_segments;
-  std::vector<std::uint32_t> function_of_block;  // first instruction of each function, ascending: see locate
+  std::vector<std::uint32_t>
+      function_of_block;              // first instruction of each function, ascending: see locate
   std::vector<std::uint32_t> origin;  // parallel to insns: index of the inst in its IR function
 
   /// Valid while this object lives unmoved; for devices that read host memory.

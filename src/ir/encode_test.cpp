@@ -97,9 +97,8 @@ TEST(Encode, ResolvesTargetsAndFusesCharges) {
   EXPECT_EQ(insns[11].imm, 0U) << "calls keep the function's index";
   EXPECT_EQ(insns[12].imm, pair(0, 1));
   EXPECT_EQ(insns[13].imm, pair(4, 1));
-  EXPECT_EQ(program.branches,
-            (std::vector<std::uint64_t>{pair(5, 4294967295), pair(6, 0), pair(8, 0), pair(10, 0),
-                                        pair(14, 0)}));
+  EXPECT_EQ(program.branches, (std::vector<std::uint64_t>{pair(5, 4294967295), pair(6, 0),
+                                                          pair(8, 0), pair(10, 0), pair(14, 0)}));
   // An unfused charge stays due behind `enter`.
   EXPECT_EQ(insns[15].imm, pair(1, 0));
   EXPECT_EQ(insns[18].imm, pair(1, 0));
@@ -120,8 +119,7 @@ TEST(Encode, ListsFunctionsAndSegments) {
   EXPECT_EQ(program.data_segments[0].length, 0U);
   EXPECT_EQ(program.data_segments[1].length, 3U);
   EXPECT_EQ(program.data_segments[2].first, 3U);
-  EXPECT_EQ(program.elements,
-            (std::vector<std::uint64_t>{2, 0, abi::element_is_global | 0}));
+  EXPECT_EQ(program.elements, (std::vector<std::uint64_t>{2, 0, abi::element_is_global | 0}));
   EXPECT_EQ(program.element_segments[1].first, 3U);
   const abi::Code code = program.view();
   EXPECT_EQ(code.insn_count, program.insns.size());

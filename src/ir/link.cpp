@@ -16,8 +16,8 @@ namespace warphive::ir {
 namespace {
 
 constexpr std::uint64_t max_entities = none - 1;
-constexpr std::size_t max_shown_name = 120;        // bytes of a guest's name in a message
-constexpr std::size_t max_suggestion_name = 64;    // longer names are not compared
+constexpr std::size_t max_shown_name = 120;         // bytes of a guest's name in a message
+constexpr std::size_t max_suggestion_name = 64;     // longer names are not compared
 constexpr std::size_t max_suggestion_pool = 2'000;  // exports compared
 constexpr std::size_t max_suggestions = 3;
 
@@ -201,8 +201,8 @@ class Linker {
   }
 
   std::uint32_t intern(const FunctionType& type) {
-    const auto [entry, is_new] = interned_.try_emplace(
-        type_key(type), static_cast<std::uint32_t>(program_.types.size()));
+    const auto [entry, is_new] =
+        interned_.try_emplace(type_key(type), static_cast<std::uint32_t>(program_.types.size()));
     if (is_new) program_.types.push_back(type);
     return entry->second;
   }

@@ -191,10 +191,9 @@ b0:
 }
 )");
   EXPECT_EQ(program.host_imports, (std::vector<HostImport>{{"env", "tick", 0}}));
-  EXPECT_EQ(program.element_segments[1],
-            (std::vector<Element>{{Element::Kind::function, 1},
-                                  {Element::Kind::global, 2},
-                                  {Element::Kind::function, 5}}));
+  EXPECT_EQ(program.element_segments[1], (std::vector<Element>{{Element::Kind::function, 1},
+                                                               {Element::Kind::global, 2},
+                                                               {Element::Kind::function, 5}}));
   // What the importer does to a memory or table marks the provider's.
   EXPECT_TRUE(program.memories[0].grows);
   EXPECT_FALSE(program.memories[1].grows);
@@ -308,8 +307,7 @@ fn 2 "" () -> () frame 0 header 0 import "a" "b.c"
   const Module program = linked({{"x", twice}, {"y", twice}},
                                 {{{"a", "b.c"}, FunctionType{}}, {{"a.b", "c"}, FunctionType{}}});
   EXPECT_EQ(program.functions.size(), 2U);
-  EXPECT_EQ(program.host_imports,
-            (std::vector<HostImport>{{"a", "b.c", 0}, {"a.b", "c", 0}}));
+  EXPECT_EQ(program.host_imports, (std::vector<HostImport>{{"a", "b.c", 0}, {"a.b", "c", 0}}));
 }
 
 TEST(Link, StubsHaveRoomForResults) {
@@ -351,8 +349,9 @@ fn 0 "" (i32) -> (i32) frame 0 header 0 import "lib" "twise"
 }
 
 TEST(LinkErrors, NamesAreShownSafely) {
-  const std::string text = "type 0 () -> ()\nmember 0 \"\"\nfn 0 \"\" () -> () frame 0 header 0 import \"\\1b[2J\" \"" +
-                           std::string(500, 'x') + "\"";
+  const std::string text =
+      "type 0 () -> ()\nmember 0 \"\"\nfn 0 \"\" () -> () frame 0 header 0 import \"\\1b[2J\" \"" +
+      std::string(500, 'x') + "\"";
   const std::string message = error_of({{"b", text}});
   EXPECT_NE(message.find("(\\1b[2J.xxx"), std::string::npos) << message;
   EXPECT_LT(message.size(), 400U);
@@ -409,8 +408,9 @@ TEST(LinkErrors, UnboundedMemoryForABoundedImport) {
 }
 
 TEST(LinkErrors, MixedMetering) {
-  EXPECT_EQ(error_of({{"a", "module metered member 0 \"\""}, {"b", "module unmetered member 0 \"\""}}),
-            "Module (b) is unmetered, but module (a) is not.");
+  EXPECT_EQ(
+      error_of({{"a", "module metered member 0 \"\""}, {"b", "module unmetered member 0 \"\""}}),
+      "Module (b) is unmetered, but module (a) is not.");
 }
 
 TEST(LinkErrors, InputsWithoutOneMember) {

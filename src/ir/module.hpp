@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The IR: programs as register-machine functions, between guests and executors. docs/ir.md describes
-// it; the verifier (ir/verify.hpp) holds every rule that this header states.
+// The IR: programs as register-machine functions, between guests and executors. docs/ir.md
+// describes it; the verifier (ir/verify.hpp) holds every rule that this header states.
 #pragma once
 
 #include <cstddef>
@@ -40,20 +40,24 @@ struct Import {
   friend bool operator==(const Import&, const Import&) = default;
 };
 
-/// A function. Its slots: parameters from 0, the header (return address) at header_slot, then locals
-/// and temporaries. Results are left in slots 0... header_slot = max(parameter slots, result slots).
+/// A function. Its slots: parameters from 0, the header (return address) at header_slot, then
+/// locals and temporaries. Results are left in slots 0... header_slot = max(parameter slots, result
+/// slots).
 struct Function {
-  std::uint32_t type = 0;  // index into Module::types
-  std::optional<Import> import;  // unlinked modules: no code here
-  std::uint32_t frame_slots = 0;  // counted against the stack limit; includes outgoing arguments only as far as slots are used
+  std::uint32_t type = 0;         // index into Module::types
+  std::optional<Import> import;   // unlinked modules: no code here
+  std::uint32_t frame_slots = 0;  // counted against the stack limit; includes outgoing arguments
+                                  // only as far as slots are used
   std::uint32_t header_slot = 0;
-  std::vector<Inst> code;                // empty for imports; code[0] is `enter`
-  std::vector<std::uint32_t> source;     // parallel to code: byte offset in the guest module
-  std::vector<std::uint32_t> blocks;     // first inst of each block, strictly increasing, blocks[0] == 0
+  std::vector<Inst> code;             // empty for imports; code[0] is `enter`
+  std::vector<std::uint32_t> source;  // parallel to code: byte offset in the guest module
+  std::vector<std::uint32_t>
+      blocks;  // first inst of each block, strictly increasing, blocks[0] == 0
   std::vector<std::vector<std::uint32_t>> branch_tables;  // target blocks; the last is the default
-  std::uint32_t member = 0;        // index into Module::members
-  std::uint32_t guest_index = none;  // index in the guest's own numbering; none for generated functions
-  std::string name;                // from the name section or the exports; may be empty
+  std::uint32_t member = 0;                               // index into Module::members
+  std::uint32_t guest_index =
+      none;          // index in the guest's own numbering; none for generated functions
+  std::string name;  // from the name section or the exports; may be empty
   friend bool operator==(const Function&, const Function&) = default;
 };
 

@@ -45,12 +45,12 @@ enum class Shape : uint8_t {
 
 namespace trait {
 inline constexpr uint8_t pure = 0;
-inline constexpr uint8_t traps = 1;    // may trap
-inline constexpr uint8_t loads = 2;    // reads linear memory
-inline constexpr uint8_t stores = 4;   // writes linear memory
-inline constexpr uint8_t state = 8;    // touches other instance state
-inline constexpr uint8_t ends = 16;    // last inst of its block
-inline constexpr uint8_t calls = 32;   // runs other code
+inline constexpr uint8_t traps = 1;   // may trap
+inline constexpr uint8_t loads = 2;   // reads linear memory
+inline constexpr uint8_t stores = 4;  // writes linear memory
+inline constexpr uint8_t state = 8;   // touches other instance state
+inline constexpr uint8_t ends = 16;   // last inst of its block
+inline constexpr uint8_t calls = 32;  // runs other code
 }  // namespace trait
 
 struct OpInfo {

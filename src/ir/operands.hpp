@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the fields of an instruction mean, per op: which name slots, which of those are read and
-// written, and what the halves of `imm` index. Verifier, linker, printer, parser and optimiser share it.
+// written, and what the halves of `imm` index. Verifier, linker, printer, parser and optimiser
+// share it.
 #pragma once
 
 #include <array>

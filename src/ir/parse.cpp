@@ -240,8 +240,8 @@ class Parser {
     if (take_word("type")) return number(type);
     FunctionType wanted;
     if (!signature(wanted)) return false;
-    const auto [entry, is_new] = types_.try_emplace(
-        to_string(wanted), static_cast<std::uint32_t>(module_.types.size()));
+    const auto [entry, is_new] =
+        types_.try_emplace(to_string(wanted), static_cast<std::uint32_t>(module_.types.size()));
     if (is_new) module_.types.push_back(std::move(wanted));
     type = entry->second;
     return true;
@@ -513,8 +513,7 @@ class Parser {
         return address(inst, inst.a) && comma() && slot(inst.b);
       case Shape::bulk:
         return slot(inst.a) && comma() && slot(inst.b) && comma() && slot(inst.c) && comma() &&
-               low(inst) &&
-               (operands(inst.op).high == Space::unused || (comma() && high(inst)));
+               low(inst) && (operands(inst.op).high == Space::unused || (comma() && high(inst)));
       case Shape::br:
         return low(inst);
       case Shape::br_ab:

@@ -54,11 +54,11 @@ b2:
 TEST(Text, KeepsEveryField) {
   Module module;
   module.metered = false;
-  module.types = {{},
-                  {{ValueType::v128, ValueType::funcref}, {ValueType::externref, ValueType::f64}},
-                  {}};
+  module.types = {
+      {}, {{ValueType::v128, ValueType::funcref}, {ValueType::externref, ValueType::f64}}, {}};
   module.memories = {{Import{"a b", "quote\" back\\ line\n\x01"}, 7, 9, true}, {{}, 0, {}, false}};
-  module.tables = {{Import{"", ""}, ValueType::externref, 1, {}, true}, {{}, ValueType::funcref, 0, 4, false}};
+  module.tables = {{Import{"", ""}, ValueType::externref, 1, {}, true},
+                   {{}, ValueType::funcref, 0, 4, false}};
   module.globals = {{Import{"x", "y"}, ValueType::f32, true}, {{}, ValueType::v128, false}};
   module.data_segments.resize(3);
   for (int i = 0; i < 100; ++i) module.data_segments[1].push_back(static_cast<std::byte>(i * 37));
@@ -174,8 +174,7 @@ const BadText bad_texts[] = {
     {"type 0 (i33)", "Line 1: A value type was expected, but found (i33)."},
     {"type 0 (i32", "Line 1: ()) was expected, but found the end of the text."},
     {"type 0 () ()", "Line 1: (->) was expected, but found (()."},
-    {"memory 0 min 4294967296",
-     "Line 1: Number (4294967296) is too large (at most 4294967295)."},
+    {"memory 0 min 4294967296", "Line 1: Number (4294967296) is too large (at most 4294967295)."},
     {"memory 0 min 99999999999999999999999999",
      "Line 1: Number (99999999999999999999999999) is too large (at most 4294967295)."},
     {"memory 0 min 0x", "Line 1: A number was expected, but found (0x)."},
@@ -188,8 +187,7 @@ const BadText bad_texts[] = {
     {"data 0 { 0g }", "Line 1: Pairs of hex digits was expected, but found (0g)."},
     {"data 0 { 00", "Line 1: Pairs of hex digits was expected, but found the end of the text."},
     {"elem 0 { fn }", "Line 1: (fn) with a number was expected, but found (fn)."},
-    {"fn 0 \"\" () -> () frame 1 header 0 {\n b1:",
-     "Line 2: The next block has number 0, not 1."},
+    {"fn 0 \"\" () -> () frame 1 header 0 {\n b1:", "Line 2: The next block has number 0, not 1."},
     {"fn 0 \"\" () -> () frame 1 header 0 {\n jump2 = b1",
      "Line 2: The next branch table has number 0, not 2."},
     {"fn 0 \"\" () -> () frame 1 header 0 {\n b0:\n frob s1",

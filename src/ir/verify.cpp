@@ -120,8 +120,8 @@ constexpr std::array<Facts, op_count> make_facts() {
 constexpr std::array<Facts, op_count> all_facts = make_facts();
 
 constexpr std::array<std::string_view, space_count> space_names = {
-    "zero", "number", "function", "global", "memory", "table",
-    "data segment", "element segment", "type", "host import", "block", "branch table"};
+    "zero",         "number",          "function", "global",      "memory", "table",
+    "data segment", "element segment", "type",     "host import", "block",  "branch table"};
 
 constexpr bool is_reference(ValueType type) {
   return type == ValueType::funcref || type == ValueType::externref;
@@ -129,8 +129,9 @@ constexpr bool is_reference(ValueType type) {
 
 template <class... Args>
 [[nodiscard]] tl::unexpected<Error> broken(fmt::format_string<Args...> format, Args&&... args) {
-  return fail(Error(ErrorCode::internal, ErrorPhase::lower,
-                    "The IR is invalid: " + fmt::format(format, std::forward<Args>(args)...) + "."));
+  return fail(
+      Error(ErrorCode::internal, ErrorPhase::lower,
+            "The IR is invalid: " + fmt::format(format, std::forward<Args>(args)...) + "."));
 }
 
 // Which kinds of references an element segment holds.
@@ -445,7 +446,8 @@ class Verifier {
                   low ? imm_low(inst) : imm_high(inst), limits_[space]);
   }
 
-  // Every cycle of blocks has a retreating branch; an instance must be able to stop in each of them.
+  // Every cycle of blocks has a retreating branch; an instance must be able to stop in each of
+  // them.
   [[nodiscard]] bool stoppable(std::uint32_t from, std::uint32_t to) const {
     return to > from || polling_[to] != 0 || polling_[from] != 0;
   }

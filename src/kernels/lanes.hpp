@@ -14,12 +14,18 @@ namespace warphive::kernels {
 inline uint8_t* range_address(const abi::Pool& pool, uint32_t slot, Range range, uint64_t offset) {
   const uint64_t at = slot;
   switch (range) {
-    case Range::header: return reinterpret_cast<uint8_t*>(pool.headers + slot) + offset;
-    case Range::state: return pool.state + at * pool.state_stride + offset;
-    case Range::stack: return reinterpret_cast<uint8_t*>(pool.stack + at * pool.stack_stride) + offset;
-    case Range::memory: return pool.memory + at * pool.memory_stride + offset;
-    case Range::out: return pool.out + at * pool.out_capacity + offset;
-    case Range::err: return pool.err + at * pool.out_capacity + offset;
+    case Range::header:
+      return reinterpret_cast<uint8_t*>(pool.headers + slot) + offset;
+    case Range::state:
+      return pool.state + at * pool.state_stride + offset;
+    case Range::stack:
+      return reinterpret_cast<uint8_t*>(pool.stack + at * pool.stack_stride) + offset;
+    case Range::memory:
+      return pool.memory + at * pool.memory_stride + offset;
+    case Range::out:
+      return pool.out + at * pool.out_capacity + offset;
+    case Range::err:
+      return pool.err + at * pool.out_capacity + offset;
   }
   return nullptr;
 }
@@ -48,14 +54,16 @@ inline void spawn_lane(const SpawnLanes& params, uint32_t lane) {
 
 inline void gather_lane(const MoveLanes& params, uint32_t lane) {
   const Move& move = params.moves[lane];
-  __builtin_memcpy(params.flat + move.at,
-                   range_address(params.pools[move.lane.pool], move.lane.slot, move.range, move.offset),
-                   move.bytes);
+  __builtin_memcpy(
+      params.flat + move.at,
+      range_address(params.pools[move.lane.pool], move.lane.slot, move.range, move.offset),
+      move.bytes);
 }
 inline void scatter_lane(const MoveLanes& params, uint32_t lane) {
   const Move& move = params.moves[lane];
-  __builtin_memcpy(range_address(params.pools[move.lane.pool], move.lane.slot, move.range, move.offset),
-                   params.flat + move.at, move.bytes);
+  __builtin_memcpy(
+      range_address(params.pools[move.lane.pool], move.lane.slot, move.range, move.offset),
+      params.flat + move.at, move.bytes);
 }
 
 struct NextCall {
@@ -127,8 +135,9 @@ inline bool run_calls(const RunLanes& params, const abi::RunParams& run, abi::La
 }
 
 /// The outcome, and where the entry returned its results from the bottom of `stack`.
-inline void report(const RunLanes& params, const abi::Pool& pool, uint32_t slot, const LaneCall& call,
-                   const uint64_t* stack, uint64_t fuel_before, bool final_call) {
+inline void report(const RunLanes& params, const abi::Pool& pool, uint32_t slot,
+                   const LaneCall& call, const uint64_t* stack, uint64_t fuel_before,
+                   bool final_call) {
   const abi::InstanceHeader& header = pool.headers[slot];
   Outcome& outcome = params.outcomes[call.call];
   const uint64_t spent = header.fuel_used - fuel_before;

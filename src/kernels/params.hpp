@@ -83,9 +83,9 @@ struct LaneContext {
 
 /// A run of bytes of an image's memory that are not zero.
 struct Extent {
-  uint64_t at;     // byte in the memory range
+  uint64_t at;  // byte in the memory range
   uint64_t bytes;
-  uint64_t from;   // byte in Image::memory
+  uint64_t from;  // byte in Image::memory
 };
 
 /// State of an instance before its first call.

@@ -12,9 +12,11 @@ ModuleFacts::ModuleFacts(const ir::Module& module) {
   for (const ir::Function& function : module.functions) type_of_function.push_back(function.type);
 }
 
-void remove_marked(ir::Function& function, const std::vector<std::uint8_t>& dead) {
+void remove_marked(ir::Function& function, const std::vector<std::uint8_t>& dead,
+                   Scratch& scratch) {
   const auto block_count = static_cast<std::uint32_t>(function.blocks.size());
-  std::vector<std::uint32_t> renumbered(block_count);
+  std::vector<std::uint32_t>& renumbered = scratch.renumbered;
+  renumbered.resize(block_count);
   std::uint32_t kept = 0;    // instructions
   std::uint32_t blocks = 0;  // that have an instruction
   for (std::uint32_t block = 0; block < block_count; ++block) {

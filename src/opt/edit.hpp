@@ -68,8 +68,14 @@ void for_each_successor(const ir::Function& function, std::uint32_t block, Visit
   if (!ir::ends_flow(last.op)) visit(block + 1);
 }
 
+/// Buffers that passes reuse from one function to the next.
+struct Scratch {
+  std::vector<std::uint8_t> dead;         // by instruction
+  std::vector<std::uint32_t> renumbered;  // by block
+};
+
 /// Removes the instructions marked in `dead` (parallel to the code). Blocks left empty become the
 /// block behind them. What ends a block must stay, and the first instruction.
-void remove_marked(ir::Function& function, const std::vector<std::uint8_t>& dead);
+void remove_marked(ir::Function& function, const std::vector<std::uint8_t>& dead, Scratch& scratch);
 
 }  // namespace warphive::opt

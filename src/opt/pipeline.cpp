@@ -7,10 +7,13 @@ namespace warphive::opt {
 
 void optimise(ir::Module& module) {
   const ModuleFacts facts(module);
+  Copies copies;
+  Liveness liveness(facts);
+  Scratch scratch;
   for (ir::Function& function : module.functions) {
     if (function.code.empty()) continue;
-    propagate_copies(function);
-    remove_dead_values(facts, function);
+    propagate_copies(copies, function);
+    remove_dead_values(liveness, scratch, function);
   }
 }
 

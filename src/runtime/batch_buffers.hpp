@@ -31,8 +31,7 @@ class SharedArray {
       buffer_ = hal::Buffer();
       capacity_ = 0;
       const std::uint64_t wanted = std::bit_ceil(std::max<std::uint64_t>(count, 64));
-      WARPHIVE_TRY_ASSIGN(buffer_,
-                          device.allocate(wanted * sizeof(T), hal::Placement::shared));
+      WARPHIVE_TRY_ASSIGN(buffer_, device.allocate(wanted * sizeof(T), hal::Placement::shared));
       capacity_ = wanted;
     }
     size_ = count;

@@ -159,8 +159,8 @@ Result<Results> Swarm::resume(std::span<const InstanceId> ids, std::uint64_t fue
 Status Swarm::State::group_by_pool(std::unique_ptr<InputBuffers>& inputs) {
   const std::uint64_t count = inputs->lanes.size();
   const abi::LaneRef* lanes = inputs->lanes.host();
-  const bool sorted = std::is_sorted(
-      lanes, lanes + count, [](const auto& a, const auto& b) { return a.pool < b.pool; });
+  const bool sorted = std::is_sorted(lanes, lanes + count,
+                                     [](const auto& a, const auto& b) { return a.pool < b.pool; });
   if (sorted) return {};
   pool_starts.assign(pools.size() + 1, 0);
   for (std::uint64_t i = 0; i < count; ++i) ++pool_starts[lanes[i].pool + 1];
@@ -287,8 +287,8 @@ Status Swarm::State::run_rounds(const InputBuffers& inputs, ResultBuffers& buffe
 }
 
 Result<Results> Swarm::State::run(std::unique_ptr<InputBuffers> inputs,
-                                  std::unique_ptr<ResultBuffers> buffers,
-                                  std::uint64_t value_count, std::uint64_t fuel) {
+                                  std::unique_ptr<ResultBuffers> buffers, std::uint64_t value_count,
+                                  std::uint64_t fuel) {
   const std::uint64_t count = inputs->lanes.size();
   WARPHIVE_TRY(buffers->outcomes.resize(*device, count));
   WARPHIVE_TRY(buffers->values.resize(*device, value_count));
@@ -421,8 +421,7 @@ Status Swarm::State::collect_output(ResultBuffers& buffers) {
     moves[move++] = {lane, 0, outcome.err_size, at, kernels::Range::err, 0};
     at += outcome.err_size;
   }
-  return move_bytes(hal::KernelId::gather, move,
-                    reinterpret_cast<std::byte*>(buffers.text.data()));
+  return move_bytes(hal::KernelId::gather, move, reinterpret_cast<std::byte*>(buffers.text.data()));
 }
 
 }  // namespace warphive::runtime

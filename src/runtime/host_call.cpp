@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The boundary to host functions: the only file of this folder that is built with exceptions, so that
-// what a host function throws is caught before it meets code without them.
+// The boundary to host functions: the only file of this folder that is built with exceptions, so
+// that what a host function throws is caught before it meets code without them.
 #include "base/check.hpp"
 #include "runtime/swarm_state.hpp"
 
@@ -43,8 +43,10 @@ void call_guarded(const Template& shape, const HostBinding& host, std::span<sys:
       case abi::Exit::ready:
       case abi::Exit::trapped:
       case abi::Exit::exited:
-      case abi::Exit::parked: break;
-      default: call.verdict = abi::Exit::internal;
+      case abi::Exit::parked:
+        break;
+      default:
+        call.verdict = abi::Exit::internal;
     }
   }
 }
@@ -52,7 +54,8 @@ void call_guarded(const Template& shape, const HostBinding& host, std::span<sys:
 abi::Exit serve_now(const abi::RunParams* params, const abi::Pool* pool, abi::LaneRef lane,
                     std::uint32_t host_import, std::uint64_t* values) {
   const auto& context = *static_cast<const kernels::LaneContext*>(params->host_context);
-  const auto& pools = *static_cast<const std::vector<std::unique_ptr<InstancePool>>*>(context.service);
+  const auto& pools =
+      *static_cast<const std::vector<std::unique_ptr<InstancePool>>*>(context.service);
   const InstancePool& owner = *pools[context.pool];
   const Template& shape = *owner.shape;
   abi::InstanceHeader& header = pool->headers[lane.slot];
@@ -65,10 +68,10 @@ abi::Exit serve_now(const abi::RunParams* params, const abi::Pool* pool, abi::La
   std::uint8_t* memory_base = nullptr;
   if (shape.has_memory()) {
     std::uint32_t pages = 0;
-    __builtin_memcpy(&pages,
-                     pool->state + std::uint64_t{lane.slot} * pool->state_stride +
-                         pool->layout->memory_pages_at,
-                     sizeof pages);
+    __builtin_memcpy(
+        &pages,
+        pool->state + std::uint64_t{lane.slot} * pool->state_stride + pool->layout->memory_pages_at,
+        sizeof pages);
     memory_bytes = std::uint64_t{pages} * abi::page_bytes;
     memory_base = pool->memory + std::uint64_t{lane.slot} * pool->memory_stride;
   }

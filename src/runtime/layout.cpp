@@ -22,8 +22,8 @@ constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) {
 
 Status check_limit(const char* what, std::uint64_t value, std::uint64_t limit) {
   if (value <= limit) return {};
-  return base::error(ErrorCode::limit_exceeded, ErrorPhase::spawn, "{} ({}) exceeds the limit ({}).",
-                     what, value, limit);
+  return base::error(ErrorCode::limit_exceeded, ErrorPhase::spawn,
+                     "{} ({}) exceeds the limit ({}).", what, value, limit);
 }
 
 Result<std::uint32_t> capacity_of(const ir::Memory& memory, const Capacities& capacities) {
@@ -57,9 +57,8 @@ Status plan_layout(const Program& program, const Capacities& capacities, Layout&
   std::uint64_t memory_bytes = 0;
   for (const ir::Memory& memory : module.memories) {
     WARPHIVE_TRY_ASSIGN(const std::uint32_t capacity, capacity_of(memory, capacities));
-    layout.memories.push_back({.at = memory_bytes,
-                               .capacity = capacity,
-                               .max = memory.max_pages.value_or(max_pages)});
+    layout.memories.push_back(
+        {.at = memory_bytes, .capacity = capacity, .max = memory.max_pages.value_or(max_pages)});
     memory_bytes += std::uint64_t{capacity} * abi::page_bytes;
   }
 
@@ -82,8 +81,8 @@ Status plan_layout(const Program& program, const Capacities& capacities, Layout&
     const auto capacity = static_cast<std::uint32_t>(
         std::max<std::uint64_t>(table.min, std::min<std::uint64_t>(wanted, max)));
     const std::uint32_t start = take(std::uint64_t{capacity} * 8);
-    WARPHIVE_TRY(check_limit("The size of an instance's tables and globals in bytes", at,
-                             max_state_bytes));
+    WARPHIVE_TRY(
+        check_limit("The size of an instance's tables and globals in bytes", at, max_state_bytes));
     layout.tables.push_back({.at = start, .capacity = capacity, .max = max, .reserved = 0});
   }
   WARPHIVE_TRY(
@@ -100,7 +99,8 @@ Status plan_layout(const Program& program, const Capacities& capacities, Layout&
   layout.memory_stride = memory_bytes;
   layout.state_stride = view.state_bytes;
   // Whole pages, so that a slot's stack can be given back on its own.
-  layout.stack_stride = static_cast<std::uint32_t>(round_up(capacities.stack_slots, system_page / 8));
+  layout.stack_stride =
+      static_cast<std::uint32_t>(round_up(capacities.stack_slots, system_page / 8));
   // Only host functions write output.
   layout.out_capacity = module.host_imports.empty() ? 0 : capacities.output_bytes;
   return {};

@@ -102,11 +102,11 @@ Status Swarm::State::serve_parked(const InputBuffers& inputs, ResultBuffers& buf
       }
       WARPHIVE_TRY(read_range(instance, kernels::Range::stack, visit.header.base * std::uint64_t{8},
                               std::as_writable_bytes(std::span(visit.values))));
-      const std::uint64_t bytes =
-          shape.has_memory()
-              ? std::uint64_t{std::min(outcome_of(visit.lane).memory_pages,
-                                       layout.memories[0].capacity)} * abi::page_bytes
-              : 0;
+      const std::uint64_t bytes = shape.has_memory()
+                                      ? std::uint64_t{std::min(outcome_of(visit.lane).memory_pages,
+                                                               layout.memories[0].capacity)} *
+                                            abi::page_bytes
+                                      : 0;
       visit.memory = std::make_unique<DistantMemory>(
           bytes, [this, &instance](bool write, std::uint64_t address, std::span<std::byte> span) {
             return write ? write_range(instance, kernels::Range::memory, address, span).has_value()
@@ -143,17 +143,19 @@ Status Swarm::State::serve_parked(const InputBuffers& inputs, ResultBuffers& buf
       header.exit = calls[v].verdict;
       switch (calls[v].verdict) {
         case abi::Exit::ready:
-          WARPHIVE_TRY(write_range(instance, kernels::Range::stack,
-                                   header.base * std::uint64_t{8},
+          WARPHIVE_TRY(write_range(instance, kernels::Range::stack, header.base * std::uint64_t{8},
                                    std::as_bytes(std::span(visit.values))));
           ready_lanes.push_back(visit.lane);
           break;
-        case abi::Exit::parked: still_waiting.push_back(visit.lane); break;
+        case abi::Exit::parked:
+          still_waiting.push_back(visit.lane);
+          break;
         case abi::Exit::trapped:
           --header.pc;  // it already stands behind the call
           if (header.trap == abi::TrapKind::none) header.trap = abi::TrapKind::host;
           break;
-        default: break;
+        default:
+          break;
       }
       WARPHIVE_TRY(write_header(instance, header));
       describe_header(header, outcome);

@@ -5,6 +5,7 @@
 
 #include "base/check.hpp"
 #include "base/result.hpp"
+#include "exec/fuse.hpp"
 #include "ir/verify.hpp"
 #include "kernels/params.hpp"
 #include "opt/pipeline.hpp"
@@ -38,11 +39,11 @@ Result<std::shared_ptr<const Program>> make_program(ir::Module linked,
   program->module = std::move(linked);
   const ir::Module& module = program->module;
   WARPHIVE_TRY_ASSIGN(program->encoded, ir::encode(module));
+  exec::fuse(program->encoded);  // for the host's interpreter: 1.3x, see exec/README.md
   // kernels::used_slots finds the function of an instruction by bisection.
-  WARPHIVE_CHECK(std::is_sorted(program->encoded.functions.begin(), program->encoded.functions.end(),
-                                [](const abi::FunctionEntry& a, const abi::FunctionEntry& b) {
-                                  return a.entry < b.entry;
-                                }));
+  WARPHIVE_CHECK(std::is_sorted(
+      program->encoded.functions.begin(), program->encoded.functions.end(),
+      [](const abi::FunctionEntry& a, const abi::FunctionEntry& b) { return a.entry < b.entry; }));
   for (const ir::Member& member : module.members) {
     if (member.init != ir::none) program->inits.push_back(member.init);
     if (member.start != ir::none) program->starts.push_back(member.start);

@@ -15,8 +15,8 @@ namespace warphive::runtime {
 namespace {
 
 constexpr std::uint32_t max_instances = std::numeric_limits<std::uint32_t>::max() - 1;
-// A pool gets room for as many instances as there are already, so that spawning one by one needs few
-// pools; address space alone, and at most this much of it.
+// A pool gets room for as many instances as there are already, so that spawning one by one needs
+// few pools; address space alone, and at most this much of it.
 constexpr std::uint64_t growth_bytes = std::uint64_t{1} << 30;
 constexpr std::uint32_t smallest_pool = 64;
 // Asking the system what is free takes longer than a small spawn.
@@ -52,7 +52,8 @@ std::string describe_state(const Instance& instance, std::uint32_t index) {
     case abi::Exit::ready:
     case abi::Exit::returned:
       return fmt::format("Instance ({}) is {}; it has nothing to resume.", index, name);
-    default: return fmt::format("Instance ({}) is {}; it can only be reset or killed.", index, name);
+    default:
+      return fmt::format("Instance ({}) is {}; it can only be reset or killed.", index, name);
   }
 }
 
@@ -160,16 +161,18 @@ Result<std::vector<InstanceId>> Swarm::spawn(const std::shared_ptr<const Program
       }
     }
     if (pool == nullptr) {
-      return base::error(ErrorCode::out_of_memory, ErrorPhase::spawn,
-                         "({}) instances of ({}) bytes of memory, stack and output each do not fit; "
-                         "about ({}) would.",
-                         count, each, available + std::min(room, missing - 1));
+      return base::error(
+          ErrorCode::out_of_memory, ErrorPhase::spawn,
+          "({}) instances of ({}) bytes of memory, stack and output each do not fit; "
+          "about ({}) would.",
+          count, each, available + std::min(room, missing - 1));
     }
     shape->slots_reserved += pool->capacity;
     s.pool_views.push_back(pool->view());
-    s.pool_calls.push_back({.starts = shape->program->starts.data(),
-                            .start_count = static_cast<std::uint32_t>(shape->program->starts.size()),
-                            .initialize = shape->program->initialize});
+    s.pool_calls.push_back(
+        {.starts = shape->program->starts.data(),
+         .start_count = static_cast<std::uint32_t>(shape->program->starts.size()),
+         .initialize = shape->program->initialize});
     s.pools.push_back(std::move(pool));
   }
 
@@ -247,8 +250,8 @@ Status Swarm::State::wipe(std::uint32_t pool, std::vector<std::uint32_t>& slots,
     while (end < slots.size() && slots[end] == slots[end - 1] + 1) ++end;
     const std::uint64_t first = slots[i];
     const std::uint64_t count = end - i;
-    WARPHIVE_TRY(queue->discard(target.memory, first * layout.memory_stride,
-                                count * layout.memory_stride));
+    WARPHIVE_TRY(
+        queue->discard(target.memory, first * layout.memory_stride, count * layout.memory_stride));
     if (stacks) {
       WARPHIVE_TRY(queue->discard(target.stack, first * layout.stack_stride * 8,
                                   count * layout.stack_stride * 8));

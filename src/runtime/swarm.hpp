@@ -54,13 +54,13 @@ struct SlotBatch {
   std::span<const std::uint64_t> args;
   std::uint64_t fuel = abi::unlimited_fuel;  // per instance
   bool run_initialize = false;               // first run `_initialize` where not yet run
-  AnyState any_state = AnyState::no;         // yes: also trapped, exited and stopped instances, whose
-                                             // frames are dropped
+  AnyState any_state = AnyState::no;  // yes: also trapped, exited and stopped instances, whose
+                                      // frames are dropped
 };
 
 struct HostServices {
-  const sys::HostRegistry* registry = nullptr;    // borrowed; nullptr: no host functions
-  const sys::HostRegistry* unmetered = nullptr;   // for programs without metering; nullptr: the same
+  const sys::HostRegistry* registry = nullptr;   // borrowed; nullptr: no host functions
+  const sys::HostRegistry* unmetered = nullptr;  // for programs without metering; nullptr: the same
   /// Asked before the registries; what it returns must live as long as the swarm. May be empty.
   std::function<const sys::HostEntry*(std::string_view module, std::string_view field)> find;
   std::function<void(std::uint32_t index)> forget;  // an instance was reset or killed; may be empty
@@ -72,8 +72,8 @@ struct RunProgress {
   std::uint64_t instructions = 0;
 };
 
-/// One call runs at a time; any other one, also from a host function, is refused as busy. cancel and
-/// progress may be called from any thread. Errors are described in warphive/swarm.hpp.
+/// One call runs at a time; any other one, also from a host function, is refused as busy. cancel
+/// and progress may be called from any thread. Errors are described in warphive/swarm.hpp.
 class Swarm {
  public:
   static Result<std::unique_ptr<Swarm>> create(std::shared_ptr<hal::Device> device,

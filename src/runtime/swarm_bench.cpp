@@ -27,8 +27,8 @@ ir::Function make_function(const ir::Module& module, std::uint32_t type,
   function.header_slot = std::max(params, results);
   function.frame_slots = function.header_slot + 4;
   const auto header = static_cast<std::uint16_t>(function.header_slot);
-  function.code.push_back({ir::Op::enter, header, static_cast<std::uint16_t>(header + 1), 0,
-                           function.frame_slots});
+  function.code.push_back(
+      {ir::Op::enter, header, static_cast<std::uint16_t>(header + 1), 0, function.frame_slots});
   function.code.insert(function.code.end(), body.begin(), body.end());
   function.code.push_back({ir::Op::ret, header, 0, 0, 0});
   function.source.assign(function.code.size(), 0);
@@ -43,8 +43,8 @@ std::shared_ptr<const Program> make_test_program() {
   ir::Memory memory;
   memory.min_pages = 1;
   module.memories.push_back(memory);
-  module.functions.push_back(make_function(
-      module, 0, {{ir::Op::charge, 0, 0, 0, 1}, {ir::Op::add32, 0, 0, 1, 0}}));
+  module.functions.push_back(
+      make_function(module, 0, {{ir::Op::charge, 0, 0, 0, 1}, {ir::Op::add32, 0, 0, 1, 0}}));
   std::vector<ir::Inst> stores;
   for (std::uint64_t i = 0; i < 32; ++i) {
     stores.push_back({ir::Op::const_k, 1, 0, 0, 1024 + 8 * i});
@@ -100,9 +100,8 @@ struct Fixture {
 void per_instance(benchmark::State& state) {
   const auto items = state.iterations() * state.range(0);
   state.SetItemsProcessed(items);
-  state.counters["ns_per_instance"] =
-      benchmark::Counter(static_cast<double>(items) / 1e9,
-                         benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["ns_per_instance"] = benchmark::Counter(
+      static_cast<double>(items) / 1e9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
 void spawn_fresh(benchmark::State& state) {
@@ -174,7 +173,11 @@ void dispatch(benchmark::State& state, std::uint32_t threads) {
 }
 
 BENCHMARK(spawn_fresh)->Arg(100'000)->Unit(benchmark::kMillisecond)->Iterations(5)->UseRealTime();
-BENCHMARK(spawn_into_used_slots)->Arg(100'000)->Unit(benchmark::kMillisecond)->Iterations(5)->UseRealTime();
+BENCHMARK(spawn_into_used_slots)
+    ->Arg(100'000)
+    ->Unit(benchmark::kMillisecond)
+    ->Iterations(5)
+    ->UseRealTime();
 BENCHMARK(kill)->Arg(1)->Arg(100'000)->Unit(benchmark::kMicrosecond)->UseRealTime();
 BENCHMARK(reset)->Arg(1)->Arg(100'000)->Unit(benchmark::kMicrosecond)->UseRealTime();
 BENCHMARK_CAPTURE(dispatch, one_thread, 1)

@@ -37,9 +37,9 @@ struct Template {
   std::vector<std::uint8_t> image_memory;
   std::vector<kernels::Extent> image_extents;
   kernels::Image image = {};
-  std::uint32_t image_memory_pages = 0;   // of memory 0
-  std::uint64_t spawn_bytes = 0;          // real memory that one spawn touches
-  std::uint64_t slots_reserved = 0;       // in all pools
+  std::uint32_t image_memory_pages = 0;  // of memory 0
+  std::uint64_t spawn_bytes = 0;         // real memory that one spawn touches
+  std::uint64_t slots_reserved = 0;      // in all pools
 
   [[nodiscard]] bool has_memory() const { return layout.view.memory_count != 0; }
 };
@@ -48,8 +48,8 @@ struct Template {
 struct InstancePool {
   Template* shape = nullptr;  // borrowed from the swarm
   std::uint32_t capacity = 0;
-  std::uint32_t fresh = 0;           // slots from here on were never used
-  std::vector<std::uint32_t> free;   // used before, zeroed since
+  std::uint32_t fresh = 0;            // slots from here on were never used
+  std::vector<std::uint32_t> free;    // used before, zeroed since
   std::vector<std::uint32_t> owners;  // instance of each slot
   hal::Buffer headers, state, stack, memory, out, err;
 
@@ -65,17 +65,17 @@ struct Instance {
   std::uint32_t generation = 1;
   std::uint32_t pool = 0;
   std::uint32_t slot = 0;
-  std::uint32_t epoch = 0;     // the last operation that named it: finds ids given twice
-  std::uint32_t pending = ir::none;  // index into State::pending: a call that has not begun
-  std::uint32_t pending_call = 0;    // which
-  std::uint32_t memory_pages = 0;    // of memory 0
+  std::uint32_t epoch = 0;            // the last operation that named it: finds ids given twice
+  std::uint32_t pending = ir::none;   // index into State::pending: a call that has not begun
+  std::uint32_t pending_call = 0;     // which
+  std::uint32_t memory_pages = 0;     // of memory 0
   std::uint32_t function = ir::none;  // that ran last
   std::uint32_t host_import = 0;      // parked: which one waits
   abi::Exit exit = abi::Exit::ready;
   abi::TrapKind trap = abi::TrapKind::none;
   bool alive = false;
-  bool stack_saved = false;   // its stack range was written
-  bool unreported = false;    // instantiation trapped, and no result has said so
+  bool stack_saved = false;  // its stack range was written
+  bool unreported = false;   // instantiation trapped, and no result has said so
 };
 
 struct Control {
@@ -86,7 +86,8 @@ struct Control {
 /// Holds the swarm for one call; false where another one runs.
 class Claim {
  public:
-  explicit Claim(std::atomic_flag& flag) : flag_(flag), held_(!flag.test_and_set(std::memory_order_acquire)) {}
+  explicit Claim(std::atomic_flag& flag)
+      : flag_(flag), held_(!flag.test_and_set(std::memory_order_acquire)) {}
   ~Claim() {
     if (held_) flag_.clear(std::memory_order_release);
   }
@@ -160,7 +161,8 @@ struct Swarm::State {
   Status run_rounds(const InputBuffers& inputs, ResultBuffers& buffers, std::uint64_t fuel);
   Result<Results> run(std::unique_ptr<InputBuffers> inputs, std::unique_ptr<ResultBuffers> buffers,
                       std::uint64_t value_count, std::uint64_t fuel);
-  [[nodiscard]] bool outcome_is_sound(const kernels::Outcome& outcome, const Instance& instance) const;
+  [[nodiscard]] bool outcome_is_sound(const kernels::Outcome& outcome,
+                                      const Instance& instance) const;
   /// Believes the outcomes as far as they make sense, and keeps inputs that are needed again.
   void harvest(ResultBuffers& buffers, std::unique_ptr<InputBuffers> inputs);
   Status collect_output(ResultBuffers& buffers);
@@ -169,8 +171,9 @@ struct Swarm::State {
   }
 
   // parked.cpp
-  /// Serves the host calls that the lanes (of `inputs`) wait for, each import as one array. Takes out
-  /// of `lanes` those that need not wait any longer; those that can go on are appended to `ready`.
+  /// Serves the host calls that the lanes (of `inputs`) wait for, each import as one array. Takes
+  /// out of `lanes` those that need not wait any longer; those that can go on are appended to
+  /// `ready`.
   Status serve_parked(const InputBuffers& inputs, ResultBuffers& buffers,
                       std::vector<std::uint32_t>& lanes, std::vector<std::uint32_t>& ready);
 
@@ -194,8 +197,8 @@ struct Swarm::State {
 /// Serves one host call on the spot: abi::HostCallFunction. What the function throws stays inside.
 abi::Exit serve_now(const abi::RunParams* params, const abi::Pool* pool, abi::LaneRef lane,
                     std::uint32_t host_import, std::uint64_t* values);
-/// Calls a host function. An exception traps every call of the array; so does, for one call, a result
-/// that refers to no function of the program.
+/// Calls a host function. An exception traps every call of the array; so does, for one call, a
+/// result that refers to no function of the program.
 void call_guarded(const Template& shape, const HostBinding& host, std::span<sys::HostCall> calls);
 
 /// The fields that a header alone decides.

@@ -80,8 +80,7 @@ class RuntimeSwarm : public ::testing::Test {
 TEST_F(RuntimeSwarm, calls_and_returns_slot_values) {
   const auto program = program_of(testing::basic_wasm);
   const auto ids = spawn(program, 3);
-  const auto results = call(ids, function(*program, "mix"),
-                            {41, 0x3f800000, 0x4000000000000000});
+  const auto results = call(ids, function(*program, "mix"), {41, 0x3f800000, 0x4000000000000000});
   ASSERT_TRUE(results.has_value()) << results.error().describe();
   ASSERT_EQ(results->size(), 3u);
   for (std::size_t i = 0; i < 3; ++i) {
@@ -104,7 +103,9 @@ TEST_F(RuntimeSwarm, raw_instances_run_init_and_start_as_calls) {
   auto results = call(id, entry, {5});
   ASSERT_TRUE(results.has_value());
   EXPECT_EQ(results->values(0)[0], 5u);
-  if (member.init != ir::none) ASSERT_TRUE(call(id, member.init).has_value());
+  if (member.init != ir::none) {
+    ASSERT_TRUE(call(id, member.init).has_value());
+  }
   ASSERT_TRUE(call(id, member.start).has_value());
   results = call(id, entry, {7});
   ASSERT_TRUE(results.has_value());
@@ -117,7 +118,8 @@ TEST_F(RuntimeSwarm, raw_instances_have_empty_memories_and_can_be_inspected) {
   const auto before = swarm_->memory_bytes(id[0]);
   ASSERT_TRUE(before.has_value());
   ASSERT_EQ(before->size(), 65536u);
-  EXPECT_TRUE(std::all_of(before->begin(), before->end(), [](auto b) { return b == std::byte{0}; }));
+  EXPECT_TRUE(
+      std::all_of(before->begin(), before->end(), [](auto b) { return b == std::byte{0}; }));
   const auto init = call(id, program->module.members[0].init);
   ASSERT_TRUE(init.has_value());
   EXPECT_EQ(init->outcome(0).exit, abi::Exit::trapped);
@@ -190,23 +192,24 @@ TEST_F(RuntimeSwarm, parked_calls_are_served_as_an_array) {
                           }
                         }})
                   .has_value());
-  ASSERT_TRUE(registry
-                  .add({"test", "poke", host_type(2, 0),
-                        [](std::span<sys::HostCall> calls) {
-                          for (sys::HostCall& call : calls) {
-                            const auto word = static_cast<std::uint32_t>(call.values[1]);
-                            if (calls.size() == 1) {
-                              call.verdict = abi::Exit::parked;
-                            } else if (!call.memory->write(static_cast<std::uint32_t>(call.values[0]),
-                                                           std::as_bytes(std::span(&word, 1)))) {
-                              call.verdict = abi::Exit::trapped;
-                            } else if (word == 9) {
-                              call.verdict = abi::Exit::exited;
-                              call.header->exit_code = 33;
-                            }
-                          }
-                        }})
-                  .has_value());
+  ASSERT_TRUE(
+      registry
+          .add({"test", "poke", host_type(2, 0),
+                [](std::span<sys::HostCall> calls) {
+                  for (sys::HostCall& call : calls) {
+                    const auto word = static_cast<std::uint32_t>(call.values[1]);
+                    if (calls.size() == 1) {
+                      call.verdict = abi::Exit::parked;
+                    } else if (!call.memory->write(static_cast<std::uint32_t>(call.values[0]),
+                                                   std::as_bytes(std::span(&word, 1)))) {
+                      call.verdict = abi::Exit::trapped;
+                    } else if (word == 9) {
+                      call.verdict = abi::Exit::exited;
+                      call.header->exit_code = 33;
+                    }
+                  }
+                }})
+          .has_value());
   open({.registry = &registry});
   const auto program = program_of(testing::hosted_wasm);
   const auto ids = spawn(program, 50);

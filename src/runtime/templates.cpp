@@ -139,22 +139,26 @@ Status Swarm::State::make_image(Template& shape) {
     WARPHIVE_TRY(buffers->outcomes.resize(*device, 1));
     WARPHIVE_TRY(buffers->values.resize(*device, 1));
     control[0] = {};
-    const kernels::PoolCalls no_starts{.starts = nullptr, .start_count = 0,
-                                       .initialize = kernels::no_function};
+    const kernels::PoolCalls no_starts{
+        .starts = nullptr, .start_count = 0, .initialize = kernels::no_function};
     for (const std::uint32_t init : program.inits) {
       inputs->lanes[0] = {0, 0};
-      inputs->calls[0] = {.function = init, .first_arg = 0, .first_value = 0, .call = 0, .flags = 0};
-      const kernels::RunLanes params{
-          .run = {.pools = &view, .lanes = inputs->lanes.device(), .stop = nullptr,
-                  .host_call = nullptr, .host_context = nullptr, .quantum = quantum},
-          .calls = inputs->calls.device(),
-          .pool_calls = &no_starts,
-          .args = inputs->args.device(),
-          .values = buffers->values.device(),
-          .outcomes = buffers->outcomes.device(),
-          .progress = &control.device()->progress,
-          .fuel = abi::unlimited_fuel,
-          .first_round = 1};
+      inputs->calls[0] = {
+          .function = init, .first_arg = 0, .first_value = 0, .call = 0, .flags = 0};
+      const kernels::RunLanes params{.run = {.pools = &view,
+                                             .lanes = inputs->lanes.device(),
+                                             .stop = nullptr,
+                                             .host_call = nullptr,
+                                             .host_context = nullptr,
+                                             .quantum = quantum},
+                                     .calls = inputs->calls.device(),
+                                     .pool_calls = &no_starts,
+                                     .args = inputs->args.device(),
+                                     .values = buffers->values.device(),
+                                     .outcomes = buffers->outcomes.device(),
+                                     .progress = &control.device()->progress,
+                                     .fuel = abi::unlimited_fuel,
+                                     .first_round = 1};
       WARPHIVE_TRY(queue->dispatch(*executable, hal::KernelId::run, hal::params_of(params), 1));
       const kernels::Outcome& outcome = buffers->outcomes[0];
       if (outcome.exit == abi::Exit::returned) continue;
@@ -174,14 +178,18 @@ Status Swarm::State::make_image(Template& shape) {
     results->give_back(std::move(buffers));
 
     const auto gather = [&](kernels::Range range, std::uint64_t offset, std::span<std::byte> to) {
-      const kernels::Move move{.lane = {0, 0}, .offset = offset, .bytes = to.size(), .at = 0,
-                               .range = range, .reserved = 0};
+      const kernels::Move move{.lane = {0, 0},
+                               .offset = offset,
+                               .bytes = to.size(),
+                               .at = 0,
+                               .range = range,
+                               .reserved = 0};
       const kernels::MoveLanes params{
           .pools = &view, .moves = &move, .flat = reinterpret_cast<std::uint8_t*>(to.data())};
       return queue->dispatch(*executable, hal::KernelId::gather, hal::params_of(params), 1);
     };
-    WARPHIVE_TRY(gather(kernels::Range::state, 0,
-                        std::as_writable_bytes(std::span(shape.image_state))));
+    WARPHIVE_TRY(
+        gather(kernels::Range::state, 0, std::as_writable_bytes(std::span(shape.image_state))));
     std::vector<std::byte> chunk;
     for (std::size_t m = 0; m < shape.layout.memories.size(); ++m) {
       // Only members' init ran: every memory still has its declared minimum.

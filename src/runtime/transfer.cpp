@@ -80,14 +80,13 @@ Status Swarm::State::check_memory_ranges(std::span<const InstanceId> ids, std::u
 }
 
 Status Swarm::State::move_memory(hal::KernelId kernel, std::span<const InstanceId> ids,
-                                 std::uint64_t address, std::uint64_t bytes_each,
-                                 std::byte* flat) {
+                                 std::uint64_t address, std::uint64_t bytes_each, std::byte* flat) {
   if (bytes_each == 0 || ids.empty()) return {};
   WARPHIVE_TRY(moves.resize(*device, ids.size()));
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const Instance& instance = instances[ids[i].index];
     moves[i] = {{instance.pool, instance.slot}, address, bytes_each, i * bytes_each,
-                kernels::Range::memory, 0};
+                kernels::Range::memory,         0};
   }
   return move_bytes(kernel, ids.size(), flat);
 }
@@ -139,8 +138,7 @@ Result<std::vector<std::byte>> Swarm::memory_bytes(InstanceId id, std::uint32_t 
   if (bytes == 0) return result;
   const Instance& instance = s.instances[id.index];
   const Layout& layout = s.pools[instance.pool]->shape->layout;
-  WARPHIVE_TRY(
-      s.read_range(instance, kernels::Range::memory, layout.memories[memory].at, result));
+  WARPHIVE_TRY(s.read_range(instance, kernels::Range::memory, layout.memories[memory].at, result));
   return result;
 }
 

@@ -96,6 +96,7 @@ int Input::read_stream(std::uint32_t at, std::span<std::byte> to, std::size_t& c
   const std::uint64_t wanted = std::uint64_t{at} + (is_terminal_ ? 1 : to.size());
   while (stream_.size() < wanted && !stream_ended_) {
     char piece[window_bytes];
+    // NOLINTNEXTLINE(clang-analyzer-unix.BlockInCriticalSection): the others wait for it as well
     const ssize_t got = ::read(descriptor_, piece, sizeof piece);
     if (got < 0) {
       if (at < stream_.size()) break;

@@ -9,8 +9,9 @@
 // when they are called.
 //
 // Prints one JSON line per file: {"file", "executors": {NAME: {"error"} or {"instantiate", "calls":
-// [[function, vector, outcome, instructions]…], "digest", "memory": [bytes, crc32]}}}. After a call
-// that ran out of fuel or stack, no more is called and there is neither digest nor memory.
+// [[function, vector, outcome, instructions, byte offset where it trapped]…], "digest", "memory":
+// [bytes, crc32]}}}. After a call that ran out of fuel or stack, no more is called and there is
+// neither digest nor memory.
 #include <fmt/format.h>
 
 #include <array>
@@ -205,6 +206,7 @@ void run(const ir::Module& program, Executor& executor, const Options& options, 
   std::uint64_t before = started.instructions;
 
   const ir::Export* limit = find(member, "hangLimitInitializer", ir::EntityKind::function);
+  if (limit != nullptr && !type_of(program, limit->index).params.empty()) limit = nullptr;
   for (const ir::Export& entry : member.exports) {
     if (entry.kind != ir::EntityKind::function) continue;
     const ir::FunctionType& type = type_of(program, entry.index);
@@ -212,7 +214,8 @@ void run(const ir::Module& program, Executor& executor, const Options& options, 
     for (std::uint32_t vector = 0; vector < vectors; ++vector) {
       if (limit != nullptr) before = call(limit->index, {}).instructions;
       const Outcome outcome = call(entry.index, arguments(type, vector, options));
-      calls.push_back({entry.name, vector, describe(outcome, type), outcome.instructions - before});
+      calls.push_back({entry.name, vector, describe(outcome, type), outcome.instructions - before,
+                       outcome.offset == ir::none ? json() : json(outcome.offset)});
       before = outcome.instructions;
       const bool has_trapped = outcome.exit == abi::Exit::trapped;
       if (outcome.exit != abi::Exit::returned &&

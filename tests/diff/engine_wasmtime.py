@@ -51,21 +51,23 @@ def raw_call(store, function, args):
 
 
 def describe(call):
-    """The outcome of a call in the words of diff_tool."""
+    """The outcome of a call in the words of diff_tool, and the byte offset of the operator that trapped."""
     try:
         words = call()
     except wasmtime.Trap as trap:
         code = trap.trap_code
         if code is wasmtime.TrapCode.OUT_OF_FUEL:
-            return "out_of_fuel"
-        return "trap " + TRAPS.get(code.name if code else "", trap.message)
+            return "out_of_fuel", None
+        frames = trap.frames
+        # Without a code: a call of an import that is not there.
+        return "trap " + (TRAPS.get(code.name, trap.message) if code else "host"), frames[0].module_offset if frames else None
     text = "returned"
     for kind, word in words:
         if kind in REFERENCES:
             text += " reference" if word else " null"
         else:
             text += f" {kind}:{word:x}"
-    return text
+    return text, None
 
 
 class Engine:
@@ -111,6 +113,7 @@ class Engine:
         store.set_fuel(self.fuel)
         support = linker.instantiate(store, self.support)
         linker.define_instance(store, "fuzzing-support", support)
+        linker.define_unknown_imports_as_traps(module)
         started = {}
 
         def instantiate():
@@ -118,13 +121,15 @@ class Engine:
             return []
 
         try:
-            outcome = {"instantiate": describe(instantiate), "calls": []}
+            outcome = {"instantiate": describe(instantiate)[0], "calls": []}
         except wasmtime.WasmtimeError as error:
             return {"error": str(error)}
         if outcome["instantiate"] != "returned":
             return outcome
         exports = started["instance"].exports(store)
         limit = exports.get("hangLimitInitializer")
+        if not isinstance(limit, wasmtime.Func) or limit.type(store).params:
+            limit = None
         memory = exports.get("memory")
         memory = memory if isinstance(memory, wasmtime.Memory) else None
         for export in module.exports:
@@ -135,17 +140,17 @@ class Engine:
             for vector in range(self.vectors if kinds else 1):
                 store.set_fuel(self.fuel)
                 if limit is not None:
-                    raw_call(store, limit, [])
+                    describe(lambda: raw_call(store, limit, []))
                     store.set_fuel(self.fuel)
                 pages = memory.size(store) if memory else 0
-                text = describe(lambda: raw_call(store, function, self.arguments(kinds, vector)))
+                text, offset = describe(lambda: raw_call(store, function, self.arguments(kinds, vector)))
                 # It charges each page that memory.grow adds.
                 grown = memory.size(store) - pages if memory else 0
-                outcome["calls"].append([export.name, vector, text, self.fuel - store.get_fuel() - grown])
+                outcome["calls"].append([export.name, vector, text, self.fuel - store.get_fuel() - grown, offset])
                 if text in ("out_of_fuel", "trap stack_overflow"):
                     return outcome
         store.set_fuel(self.fuel)
-        outcome["digest"] = describe(lambda: raw_call(store, support.exports(store)["digest"], []))
+        outcome["digest"] = describe(lambda: raw_call(store, support.exports(store)["digest"], []))[0]
         if memory:
             count = memory.data_len(store)
             data = (ctypes.c_ubyte * count).from_address(ctypes.addressof(memory.data_ptr(store).contents)) if count else b""

@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Differential testing: generated modules on our executors and on wasmtime.
 
-usage: run.py --tool DIFF_TOOL --work DIR (--modules N | --csmith N) [--first SEED] [--executors A,B]
-              [--need-wasmtime]
+usage: run.py --tool DIFF_TOOL --work DIR (--modules N | --mutants N | --csmith N) [--first SEED]
+              [--executors A,B] [--warphive WARPHIVE] [--need-wasmtime]
 
---modules makes WebAssembly from seeded random bytes with wasm-opt --translate-to-fuzz, --csmith makes C
-programs and compiles them for wasm32. Each seed gives the same module every time. What is compared: values,
-traps, values logged through imports, memory, and where no bulk operation can occur the instruction
-counts with wasmtime's fuel. A call that exhausts a stack or the fuel ends the comparison of its module.
+--modules makes WebAssembly from seeded random bytes with wasm-opt --translate-to-fuzz, --mutants changes a
+few bytes of such modules, --csmith makes C programs and compiles them for wasm32. Each seed gives the same
+module every time. What is compared: whether a module is valid, values, traps and where they are, values
+logged through imports, memory, and where no bulk operation can occur the instruction counts with
+wasmtime's fuel. A call that exhausts a stack or the fuel ends the comparison of its module. C programs also
+run as WASI commands where --warphive is given, and have to print the same checksum.
 
 Modules that differ are kept in DIR/failures. Exit status: 0 all equal, 1 differences, 77 a tool is missing.
 """
@@ -18,18 +20,23 @@ import json
 import multiprocessing
 import os
 import pathlib
-import random
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 
-FUEL = 2_000_000
+import generate
+
+KINDS = {"modules": generate.make_module, "mutants": generate.make_mutant, "csmith": generate.make_csmith}
+TOOLS = {"modules": ["wasm-opt"], "mutants": ["wasm-opt"], "csmith": ["csmith", "clang-19"]}
+FUEL = {"modules": 2_000_000, "mutants": 100_000, "csmith": 30_000_000}
+BATCH = {"modules": 25, "mutants": 50, "csmith": 4}
+# What wasmtime charges otherwise than we do.
+BULK_OPERATION = re.compile(rb"\xfc[\x08-\x11]")
 VECTORS = 4
 ROOM_PAGES = 1024
 ROOM_ELEMENTS = 1024
-BATCH = 25
 VALUES = {
     "i32": [0, 1, 0xFFFFFFFF, 0x80000000, 7, 0x7FFFFFFF, 65536],
     "i64": [0, 0xFFFFFFFFFFFFFFFF, 1, 0x8000000000000000, 0x100000000, 0x7FFFFFFFFFFFFFFF, 42],
@@ -51,69 +58,10 @@ SUPPORT = """
   (func (export "log-f64") (param f64) (call $mix (i64.reinterpret_f64 (local.get 0))))
   (func (export "digest") (result i64) (global.get $digest)))
 """
-BASE_FEATURES = ["--enable-sign-ext", "--enable-nontrapping-float-to-int", "--enable-multivalue", "--enable-mutable-globals"]
-BULK = "--enable-bulk-memory"
-# By seed: flags of wasm-opt. Without bulk operations instruction counts are compared too.
-SHAPES = [
-    BASE_FEATURES,
-    [*BASE_FEATURES, BULK],
-    [*BASE_FEATURES, "-O2"],
-    [*BASE_FEATURES, BULK, "--enable-reference-types"],
-    [*BASE_FEATURES, BULK, "-O1"],
-]
-# A program's checksum is taken from its runtime instead of being printed, so that no host is needed.
-CSMITH_SHIM = """
-#include <stdio.h>
-#include <string.h>
-#define printf(...) ((void)0)
-#define main csmith_main
-#include "{program}"
-#undef main
-__attribute__((export_name("run"))) unsigned run(void) {{ csmith_main(); return crc32_context; }}
-"""
-
-
-class ToolFailed(Exception):
-    pass
-
-
-def make_module(seed, folder):
-    source = folder / f"{seed}.bin"
-    target = folder / f"{seed}.wasm"
-    numbers = random.Random(seed)
-    source.write_bytes(numbers.randbytes(numbers.choice((400, 1500, 4000, 12000))))
-    command = ["wasm-opt", "-q", "-ttf", source, "-o", target, *SHAPES[seed % len(SHAPES)]]
-    done = subprocess.run(command, capture_output=True, text=True)
-    source.unlink()
-    if done.returncode != 0:
-        raise ToolFailed(f"wasm-opt: {done.stderr.strip()[:300]}")
-    return target
-
-
-def make_csmith(seed, folder):
-    program = folder / f"{seed}.c"
-    target = folder / f"{seed}.wasm"
-    shim = folder / f"{seed}-shim.c"
-    for attempt in range(10):  # some seeds end csmith itself
-        command = ["csmith", "--seed", str(seed * 10 + attempt + 1), "--no-argc", "--output", program.name]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)  # it also writes platform.info
-        if done.returncode == 0:
-            break
-    else:
-        raise ToolFailed(f"csmith: {(done.stdout + done.stderr).strip()[:300]}")
-    shim.write_text(CSMITH_SHIM.format(program=program.name,))
-    command = ["clang-19", "--target=wasm32-wasi", "-w", "-mexec-model=reactor", "-nostartfiles", "-Wl,--no-entry", "-isystem",
-               "/usr/include/csmith", f"-O{seed % 3}", "-Wl,--strip-all", shim, "-o", target]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise ToolFailed(f"clang-19: {done.stderr.strip()[:300]}")
-    return target
-
-
-def run_tool(tool, executors, support, files):
+def run_tool(options, files):
     values = ":".join(f"{kind}=" + ",".join(f"{v:x}" for v in bits) for kind, bits in VALUES.items())
-    command = [tool, "--executors", ",".join(executors), "--fuel", str(FUEL), "--vectors", str(VECTORS), "--values", values,
-               "--support", support, "--", *files]
+    command = [options.tool, "--executors", ",".join(options.executors), "--fuel", FUEL[options.kind], "--vectors", VECTORS,
+               "--values", values, "--support", options.support, "--", *files]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return lines, done.returncode, done.stderr
@@ -125,7 +73,7 @@ def same_trap(left, right):
     return left == right or (left in table and right in table)
 
 
-def differences(name, left, right, counts):
+def differences(name, left, right, counts, fuel):
     """Why two runs differ, or nothing. `right` is the oracle."""
     if ("error" in left) != ("error" in right):
         return f"{name}: {left.get('error', 'accepted')} | {right.get('error', 'accepted')}"
@@ -141,11 +89,14 @@ def differences(name, left, right, counts):
         if mine[2] in limits or oracle[2] in limits:
             # Where a block is stopped before it runs, the other may have left a little later.
             if "out_of_fuel" in (mine[2], oracle[2]) and counts and mine[2] != oracle[2] and \
-                    min(mine[3], oracle[3]) < FUEL * 9 // 10 and "trap stack_overflow" not in (mine[2], oracle[2]):
+                    min(mine[3], oracle[3]) < fuel * 9 // 10 and "trap stack_overflow" not in (mine[2], oracle[2]):
                 return f"{where}: {mine[2:]} | {oracle[2:]}"
             return None
         if not same_trap(mine[2], oracle[2]):
             return f"{where}: {mine[2]} | {oracle[2]}"
+        # wasmtime may report a load at the operator that takes what it loads.
+        if mine[4] != oracle[4] and not ("wasmtime" in name and mine[2] == "trap memory_out_of_bounds"):
+            return f"{where}: {mine[2]} at byte {mine[4]} | {oracle[4]}"
         if counts and mine[2].startswith("returned") and mine[3] != oracle[3]:
             return f"{where}: {mine[3]} instructions | {oracle[3]}"
     if len(left["calls"]) != len(right["calls"]):
@@ -156,10 +107,23 @@ def differences(name, left, right, counts):
     return None
 
 
+def command_differs(options, seed, folder, outcome):
+    """Why a C program as a WASI command differs from its `run` on the first executor, or nothing."""
+    call = outcome["calls"][0][2]
+    if not call.startswith("returned"):
+        return None
+    file = generate.make_csmith_command(seed, folder)
+    done = subprocess.run([options.warphive, "run", file, "--fuel", str(FUEL["csmith"] * 2)], capture_output=True, text=True)
+    checksum = f"checksum = {int(call.split(':')[1], 16) ^ 0xFFFFFFFF:X}\n"
+    if (done.returncode, done.stdout) == (0, checksum):
+        return None
+    return f"as a command: exit status {done.returncode}, {done.stdout!r} {done.stderr.strip()!r}, expected {checksum!r}"
+
+
 def work(job):
     """One batch of seeds; returns (seed, text) of what differs and counts of what happened."""
     options, seeds = job
-    make = make_csmith if options.csmith else make_module
+    fuel = FUEL[options.kind]
     failures = []
     tally = {"run": 0, "refused": 0, "calls": 0, "returned": 0, "cut": 0}
     with tempfile.TemporaryDirectory(dir=options.work) as name:
@@ -167,14 +131,14 @@ def work(job):
         files = {}
         for seed in seeds:
             try:
-                files[seed] = make(seed, folder)
-            except ToolFailed as problem:
+                files[seed] = KINDS[options.kind](seed, folder)
+            except generate.ToolFailed as problem:
                 failures.append((seed, str(problem), None))
-        lines, status, errors = run_tool(options.tool, options.executors, options.support, files.values())
+        lines, status, errors = run_tool(options, files.values())
         if status != 0:  # find out which one it was
             lines = []
             for seed, file in files.items():
-                one, status, errors = run_tool(options.tool, options.executors, options.support, [file])
+                one, status, errors = run_tool(options, [file])
                 if status != 0:
                     failures.append((seed, f"diff_tool ended with {status}: {errors.strip()[-400:]}", file.read_bytes()))
                     one = [None]
@@ -183,19 +147,22 @@ def work(job):
         if options.has_wasmtime:
             import engine_wasmtime
 
-            engine = engine_wasmtime.Engine(options.support.read_bytes(), VALUES, VECTORS, FUEL * 2, ROOM_PAGES, ROOM_ELEMENTS)
+            engine = engine_wasmtime.Engine(options.support.read_bytes(), VALUES, VECTORS, fuel * 2, ROOM_PAGES,
+                                            ROOM_ELEMENTS)
         for (seed, file), line in zip(files.items(), lines):
             if line is None:
                 continue
             data = file.read_bytes()
             ours = line["executors"]
             first = ours[options.executors[0]]
-            counts = options.csmith or BULK not in SHAPES[seed % len(SHAPES)]
+            counts = BULK_OPERATION.search(data) is None
             found = None
             for other in options.executors[1:]:
-                found = found or differences(f"{other} | {options.executors[0]}", ours[other], first, True)
+                found = found or differences(f"{other} | {options.executors[0]}", ours[other], first, True, fuel)
             if engine is not None:
-                found = found or differences(f"{options.executors[0]} | wasmtime", first, engine.run(data), counts)
+                found = found or differences(f"{options.executors[0]} | wasmtime", first, engine.run(data), counts, fuel)
+            if options.kind == "csmith" and options.warphive:
+                found = found or command_differs(options, seed, folder, first)
             if found:
                 failures.append((seed, found, data))
             tally["run"] += 1
@@ -211,17 +178,21 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--tool", required=True, type=pathlib.Path)
     parser.add_argument("--work", required=True, type=pathlib.Path)
-    parser.add_argument("--modules", type=int, default=0)
-    parser.add_argument("--csmith", type=int, default=0)
+    for kind in KINDS:
+        parser.add_argument(f"--{kind}", type=int, default=0, metavar="N")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--executors", default="ref,interp.cpu,interp.loop")
+    parser.add_argument("--executors", default="ref,interp.cpu,interp.sliced,interp.loop")
+    parser.add_argument("--warphive", type=pathlib.Path)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--need-wasmtime", action="store_true")
     options = parser.parse_args()
-    if (options.modules > 0) == (options.csmith > 0):
-        parser.error("one of --modules and --csmith is needed")
+    kinds = [kind for kind in KINDS if getattr(options, kind) > 0]
+    if len(kinds) != 1:
+        parser.error("one of --modules, --mutants and --csmith is needed")
+    options.kind = kinds[0]
     options.executors = options.executors.split(",")
 
-    for tool in ("wat2wasm", *(("csmith", "clang-19") if options.csmith else ("wasm-opt",))):
+    for tool in ("wat2wasm", *TOOLS[options.kind]):
         if shutil.which(tool) is None:
             print(f"SKIPPED: {tool} is not installed")
             return 77
@@ -242,13 +213,13 @@ def main():
     options.support = options.work / "support.wasm"
     subprocess.run(["wat2wasm", text, "-o", options.support], check=True)
 
-    count = options.modules or options.csmith
+    count = getattr(options, options.kind)
     seeds = range(options.first, options.first + count)
-    batch = 4 if options.csmith else BATCH
+    batch = BATCH[options.kind]
     jobs = [(options, seeds[i:i + batch]) for i in range(0, count, batch)]
     total = {}
     failed = 0
-    with multiprocessing.Pool(min(len(jobs), os.cpu_count() or 1)) as pool:
+    with multiprocessing.Pool(min(len(jobs), options.jobs)) as pool:
         for failures, tally in pool.imap_unordered(work, jobs):
             for key, value in tally.items():
                 total[key] = total.get(key, 0) + value
@@ -259,11 +230,11 @@ def main():
                 if data is not None:
                     folder = options.work / "failures"
                     folder.mkdir(exist_ok=True)
-                    file = folder / f"{'csmith' if options.csmith else 'module'}-{seed}.wasm"
+                    file = folder / f"{options.kind}-{seed}.wasm"
                     file.write_bytes(data)
                     kept = f" (kept as {file})"
                 print(f"seed {seed}: {why}{kept}", flush=True)
-    print(f"{total.get('run', 0)} of {count} modules run on {', '.join(options.executors)}"
+    print(f"{total.get('run', 0)} of {count} {options.kind} run on {', '.join(options.executors)}"
           f"{' and wasmtime' if options.has_wasmtime else ''}: {total.get('calls', 0)} calls, {total.get('returned', 0)} returned, "
           f"{total.get('refused', 0)} modules refused by all, {total.get('cut', 0)} ended by a limit; {failed} differ")
     return 1 if failed else 0

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# run.sh BUILD_DIR MODULES CSMITH [FIRST_SEED]: differential testing with so many generated modules and
-# csmith programs.
+# run.sh BUILD_DIR MODULES CSMITH [FIRST_SEED]: differential testing with so many generated modules, as
+# many mutants of some, and so many csmith programs.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "$1" && pwd)
 status=0
-for kind in modules csmith; do
-  if [[ $kind == modules ]]; then count=$2; else count=$3; fi
+for kind in modules mutants csmith; do
+  if [[ $kind == csmith ]]; then count=$3; else count=$2; fi
   ((count > 0)) || continue
   "$here/../peer_python.sh" "$here/run.py" --tool "$build/bin/diff_tool" --work "$build/diff/$kind" "--$kind" "$count" \
-    --first "${4:-0}" || status=$?
+    --first "${4:-0}" --warphive "$build/bin/warphive" || status=$?
 done
 exit "$status"

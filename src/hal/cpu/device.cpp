@@ -147,8 +147,7 @@ class CpuQueue final : public Queue {
 
 class CpuDevice final : public Device {
  public:
-  CpuDevice(DeviceInfo info, std::uint32_t threads)
-      : info_(std::move(info)), workers_(threads) {}
+  CpuDevice(DeviceInfo info, std::uint32_t threads) : info_(std::move(info)), workers_(threads) {}
 
   [[nodiscard]] const DeviceInfo& info() const override { return info_; }
   [[nodiscard]] std::uint64_t available_bytes() const override { return available_memory_bytes(); }

@@ -92,7 +92,7 @@ TEST_P(Conformance, copies_move_exactly_their_range) {
 
 TEST_P(Conformance, fill_and_discard_touch_exactly_their_range) {
   constexpr std::uint64_t size = 5 * 4096 + 17;
-  constexpr std::uint64_t ranges[][2] = {{0, size}, {1, 4096}, {4096, 4096}, {4095, 8194},
+  constexpr std::uint64_t ranges[][2] = {{0, size}, {1, 4096}, {4096, 4096},       {4095, 8194},
                                          {100, 7},  {size, 0}, {8192, size - 8192}};
   for (const auto& range : ranges) {
     Buffer target = buffer(size);
@@ -223,7 +223,7 @@ TEST_P(Conformance, buffers_move) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, Conformance, testing::ValuesIn(device_cases()),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& device) { return device.param.name; });
 
 }  // namespace
 }  // namespace warphive::hal::cts

@@ -130,7 +130,7 @@ class Checker {
     return "";
   }
 
-  const Module& module_;            // borrowed
+  const Module& module_;           // borrowed
   const EncodedProgram& program_;  // borrowed
 };
 

@@ -133,9 +133,20 @@ OpLists list_ops(bool floats) {
   return lists;
 }
 
-constexpr std::array<std::uint64_t, 14> interesting = {
-    0, 1, 2, 31, 64, 0x7f, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fc00000,
-    0x8000000000000000, 0x7fffffffffffffff, 0x7ff8000000000000, 0xffffffffffffffff};
+constexpr std::array<std::uint64_t, 14> interesting = {0,
+                                                       1,
+                                                       2,
+                                                       31,
+                                                       64,
+                                                       0x7f,
+                                                       0x7fffffff,
+                                                       0x80000000,
+                                                       0xffffffff,
+                                                       0x7fc00000,
+                                                       0x8000000000000000,
+                                                       0x7fffffffffffffff,
+                                                       0x7ff8000000000000,
+                                                       0xffffffffffffffff};
 
 class Generator {
  public:
@@ -360,8 +371,7 @@ class Generator {
   }
 
   void state_access() {
-    const auto global =
-        choices_.below(static_cast<std::uint32_t>(module_.globals.size()));
+    const auto global = choices_.below(static_cast<std::uint32_t>(module_.globals.size()));
     switch (choices_.below(8)) {
       case 0:
       case 1:
@@ -400,9 +410,8 @@ class Generator {
         break;
       case 1: {
         const std::uint32_t value = target_slot();
-        writer_.emit(
-            Op::ref_func, value, 0, 0,
-            choices_.below(static_cast<std::uint32_t>(module_.functions.size())));
+        writer_.emit(Op::ref_func, value, 0, 0,
+                     choices_.below(static_cast<std::uint32_t>(module_.functions.size())));
         writer_.emit(Op::table_set, at, value);
         break;
       }

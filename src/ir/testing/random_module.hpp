@@ -29,14 +29,14 @@ class Choices {
 };
 
 struct RandomOptions {
-  std::uint32_t functions = 6;     // at most; at least 1
-  std::uint32_t statements = 24;   // of one function, at most
-  std::uint32_t nesting = 3;       // of loops and conditions
-  bool memory = true;              // one memory of one page, growing up to four
-  bool tables = true;              // one table of functions, and indirect calls
+  std::uint32_t functions = 6;    // at most; at least 1
+  std::uint32_t statements = 24;  // of one function, at most
+  std::uint32_t nesting = 3;      // of loops and conditions
+  bool memory = true;             // one memory of one page, growing up to four
+  bool tables = true;             // one table of functions, and indirect calls
   bool floats = true;
-  bool host_calls = false;         // one import env.host of type (i32, i64) -> (i64)
-  bool metered = true;             // off: charges only where loops need them
+  bool host_calls = false;  // one import env.host of type (i32, i64) -> (i64)
+  bool metered = true;      // off: charges only where loops need them
 };
 
 /// A program with one member `m` that exports its functions as f0, f1..., its memory as `memory`

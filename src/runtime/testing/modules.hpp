@@ -8,7 +8,8 @@
 
 namespace warphive::runtime::testing {
 
-using namespace std::string_view_literals;  // NOLINT(google-build-using-namespace): keeps zero bytes
+using namespace std::string_view_literals;  // NOLINT(google-build-using-namespace): keeps zero
+                                            // bytes
 
 inline std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text));

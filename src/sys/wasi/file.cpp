@@ -60,16 +60,12 @@ Errno scatter_file(Call& call, const Vectors& vectors, const Node& node, std::ui
 }  // namespace
 
 Errno fd_read(Call& call) {
-  const Opened file = opened(call, call.u32(0), rights::fd_read);
-  if (file.descriptor != nullptr && (file.descriptor->kind == Descriptor::Kind::output ||
-                                     file.descriptor->kind == Descriptor::Kind::error)) {
-    return Errno::badf;
-  }
-  if (file.descriptor != nullptr && file.descriptor->kind == Descriptor::Kind::node &&
-      file.descriptor->node->kind() == NodeKind::directory) {
-    return Errno::isdir;
-  }
+  const Opened file = opened(call, call.u32(0), 0);
   if (file.error != Errno::success) return file.error;
+  const Descriptor::Kind kind = file.descriptor->kind;
+  if (kind == Descriptor::Kind::output || kind == Descriptor::Kind::error) return Errno::badf;
+  if (kind == Descriptor::Kind::node && !is_file(*file.descriptor)) return Errno::isdir;
+  if ((file.descriptor->rights & rights::fd_read) == 0) return Errno::notcapable;
   Vectors vectors;
   if (const Errno error = load_vectors(call, call.u32(1), call.u32(2), vectors);
       error != Errno::success) {
@@ -78,7 +74,7 @@ Errno fd_read(Call& call) {
   if (!call.covers(call.u32(3), 4)) return Errno::fault;
 
   std::uint32_t total = 0;
-  if (file.descriptor->kind == Descriptor::Kind::input) {
+  if (kind == Descriptor::Kind::input) {
     const auto read = [&](std::uint64_t done, std::span<std::byte> to, std::size_t& count) {
       // Once there is something, a terminal is not waited for again.
       if (done != 0 && call.world.input_is_terminal()) return 0;
