@@ -32,7 +32,7 @@ struct DeviceInfo {
   std::string name;         // as in EngineOptions::device
   std::string description;  // model, cores, memory
   bool available = false;
-  std::string reason;       // why not, if not
+  std::string reason;  // why not, if not
 };
 
 /// A module and the name under which later modules of the same link import it.
@@ -56,7 +56,8 @@ class Engine {
   Status define(std::string module, std::string field, FunctionType type, HostFunction function);
 
   /// Resolves imports by earlier items, then by host functions (defined ones, WASI, warphive.*, and
-  /// with seed_functions the seeds'). Error phase link: unknown import or another signature, both listed.
+  /// with seed_functions the seeds'). Error phase link: unknown import or another signature, both
+  /// listed.
   Result<Program> link(std::span<const LinkItem> items, bool seed_functions = false) const;
   Result<Program> link(const Module& module, bool seed_functions = false) const;
 

@@ -30,7 +30,18 @@ enum class ErrorCode : std::uint8_t {
 };
 
 /// Where it went wrong.
-enum class ErrorPhase : std::uint8_t { none, parse, validate, link, lower, encode, load, spawn, dispatch, host };
+enum class ErrorPhase : std::uint8_t {
+  none,
+  parse,
+  validate,
+  link,
+  lower,
+  encode,
+  load,
+  spawn,
+  dispatch,
+  host
+};
 
 std::string_view to_string(ErrorCode code) noexcept;
 std::string_view to_string(ErrorPhase phase) noexcept;

@@ -27,23 +27,25 @@ enum class EntityKind : std::uint8_t { function, table, memory, global };
 struct ModuleLimits {
   std::uint64_t module_bytes = std::uint64_t{256} << 20;
   std::uint32_t functions = 1'000'000;
-  std::uint32_t locals = 50'000;         // of one function
+  std::uint32_t locals = 50'000;  // of one function
   std::uint32_t function_bytes = 7'654'321;
-  std::uint32_t nesting = 10'000;        // blocks inside blocks
+  std::uint32_t nesting = 10'000;  // blocks inside blocks
   std::uint32_t tables = 100;
   std::uint32_t table_elements = 10'000'000;
 };
 
 struct ModuleOptions {
   ModuleLimits limits;
-  bool metered = true;  // off: no instruction counts, fuel does not limit, runs can still be stopped
+  bool metered =
+      true;  // off: no instruction counts, fuel does not limit, runs can still be stopped
 };
 
 /// A validated guest. Immutable; copies share; thread-safe.
 class Module {
  public:
   /// Errors: invalid_input, unsupported, limit_exceeded, with phase and byte offset.
-  static Result<Module> from_bytes(std::span<const std::byte> bytes, const ModuleOptions& options = {});
+  static Result<Module> from_bytes(std::span<const std::byte> bytes,
+                                   const ModuleOptions& options = {});
   /// As from_bytes; also not_found and io.
   static Result<Module> from_file(const std::string& path, const ModuleOptions& options = {});
 

@@ -32,11 +32,12 @@ struct SwarmOptions {
 
 /// Capacities of instances: equal on every device, part of the input.
 struct SpawnOptions {
-  std::optional<std::uint32_t> memory_pages;  // room of each memory; default: Program::default_memory_pages
-  std::uint32_t table_elements = 0;           // room beyond a table's minimum where something grows it
-  std::uint32_t stack_slots = 4096;           // 64-bit slots
-  std::uint32_t max_depth = 1024;             // nested calls
-  std::uint32_t output_bytes = 4096;          // kept of stdout and of stderr each; the rest is dropped
+  std::optional<std::uint32_t>
+      memory_pages;                   // room of each memory; default: Program::default_memory_pages
+  std::uint32_t table_elements = 0;   // room beyond a table's minimum where something grows it
+  std::uint32_t stack_slots = 4096;   // 64-bit slots
+  std::uint32_t max_depth = 1024;     // nested calls
+  std::uint32_t output_bytes = 4096;  // kept of stdout and of stderr each; the rest is dropped
 };
 
 /// One call of a batch.
@@ -104,9 +105,10 @@ struct Progress {
 /// Copies share. cancel and progress may be called from any thread, the rest from one at a time.
 class Swarm {
  public:
-  /// Makes `count` instances: memory, globals and tables as after instantiation; start functions run
-  /// with the first dispatch. Ordinals go on counting. Nothing is spawned on an error: out_of_memory
-  /// with what was asked and what would fit, limit_exceeded, not_found for a host function.
+  /// Makes `count` instances: memory, globals and tables as after instantiation; start functions
+  /// run with the first dispatch. Ordinals go on counting. Nothing is spawned on an error:
+  /// out_of_memory with what was asked and what would fit, limit_exceeded, not_found for a host
+  /// function.
   Result<std::vector<InstanceId>> spawn(const Program& program, std::uint64_t count,
                                         const SpawnOptions& options = {});
   /// Runs the batch until every instance has stopped. Errors: invalid_input (arguments), not_found
@@ -123,18 +125,21 @@ class Swarm {
   Status kill(std::span<const InstanceId> ids);
 
   /// Moves `bytes_each` bytes per id between memory 0 at `address` and a row-major buffer of
-  /// ids.size() * bytes_each bytes. Error invalid_input if any range is out of bounds; then nothing moved.
-  Status read_memory(std::span<const InstanceId> ids, std::uint64_t address, std::uint64_t bytes_each,
-                     std::span<std::byte> to) const;
-  Status write_memory(std::span<const InstanceId> ids, std::uint64_t address, std::uint64_t bytes_each,
-                      std::span<const std::byte> from);
+  /// ids.size() * bytes_each bytes. Error invalid_input if any range is out of bounds; then nothing
+  /// moved.
+  Status read_memory(std::span<const InstanceId> ids, std::uint64_t address,
+                     std::uint64_t bytes_each, std::span<std::byte> to) const;
+  Status write_memory(std::span<const InstanceId> ids, std::uint64_t address,
+                      std::uint64_t bytes_each, std::span<const std::byte> from);
   /// Current size of memory 0 in bytes, one per id.
   Result<std::vector<std::uint64_t>> memory_sizes(std::span<const InstanceId> ids) const;
   /// XXH64 of memory 0 up to its current size, one per id.
   Result<std::vector<std::uint64_t>> memory_hashes(std::span<const InstanceId> ids) const;
   /// Exported globals, one value per id.
-  Status read_global(std::span<const InstanceId> ids, std::string_view name, std::span<Value> to) const;
-  Status write_global(std::span<const InstanceId> ids, std::string_view name, std::span<const Value> from);
+  Status read_global(std::span<const InstanceId> ids, std::string_view name,
+                     std::span<Value> to) const;
+  Status write_global(std::span<const InstanceId> ids, std::string_view name,
+                      std::span<const Value> from);
 
   [[nodiscard]] Result<Exit> state(InstanceId id) const;
   [[nodiscard]] Result<std::uint64_t> ordinal(InstanceId id) const;

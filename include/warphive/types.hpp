@@ -20,14 +20,20 @@ struct Value {
   ValueType type = ValueType::i32;
   std::uint64_t bits = 0;
 
-  static constexpr Value i32(std::int32_t v) { return {ValueType::i32, static_cast<std::uint32_t>(v)}; }
-  static constexpr Value i64(std::int64_t v) { return {ValueType::i64, static_cast<std::uint64_t>(v)}; }
+  static constexpr Value i32(std::int32_t v) {
+    return {ValueType::i32, static_cast<std::uint32_t>(v)};
+  }
+  static constexpr Value i64(std::int64_t v) {
+    return {ValueType::i64, static_cast<std::uint64_t>(v)};
+  }
   static constexpr Value f32(float v) { return {ValueType::f32, std::bit_cast<std::uint32_t>(v)}; }
   static constexpr Value f64(double v) { return {ValueType::f64, std::bit_cast<std::uint64_t>(v)}; }
 
   [[nodiscard]] constexpr std::int32_t as_i32() const { return static_cast<std::int32_t>(bits); }
   [[nodiscard]] constexpr std::int64_t as_i64() const { return static_cast<std::int64_t>(bits); }
-  [[nodiscard]] constexpr float as_f32() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits)); }
+  [[nodiscard]] constexpr float as_f32() const {
+    return std::bit_cast<float>(static_cast<std::uint32_t>(bits));
+  }
   [[nodiscard]] constexpr double as_f64() const { return std::bit_cast<double>(bits); }
   friend bool operator==(const Value&, const Value&) = default;
 };
@@ -49,7 +55,7 @@ enum class Exit : std::uint8_t {
   cancelled,    // resumable
   exited,       // ended itself with exit_code(); only reset or kill now
   device_lost,
-  internal,     // a fault of Warphive, contained to this instance
+  internal,  // a fault of Warphive, contained to this instance
 };
 std::string_view to_string(Exit exit) noexcept;
 

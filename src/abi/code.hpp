@@ -8,7 +8,8 @@
 namespace warphive::abi {
 
 /// An instruction: ir::Inst with targets resolved. Per shape (ir/op.hpp):
-///   br, br_ab, br_ak   imm = target instruction | charge << 32. Where the target block begins with a
+///   br, br_ab, br_ak   imm = target instruction | charge << 32. Where the target block begins with
+///   a
 ///                      `charge`, `target` is the instruction after it and `charge` its units (0 if
 ///                      there is none); a branch that cannot pay stops at target - 1.
 ///   br_table           imm = first entry of `branches` | count << 32
@@ -40,7 +41,8 @@ struct Segment {
   uint32_t length;  // bytes or elements
 };
 
-/// Elements are slot values (function index + 1, or 0); the high bit says: read that global instead.
+/// Elements are slot values (function index + 1, or 0); the high bit says: read that global
+/// instead.
 inline constexpr uint64_t element_is_global = uint64_t{1} << 63;
 
 struct Code {

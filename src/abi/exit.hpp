@@ -29,18 +29,19 @@ enum class TrapKind : uint8_t {
   integer_divide_by_zero = 4,
   integer_overflow = 5,
   invalid_conversion = 6,
-  undefined_element = 7,          // call_indirect: index beyond the table
-  uninitialized_element = 8,      // call_indirect: null entry
-  indirect_call_mismatch = 9,     // call_indirect: another signature
-  stack_overflow = 10,            // counted slots or depth exhausted
-  import_limits = 11,             // instantiation: an imported memory or table is too small
-  host = 12,                      // a host function refused the call
+  undefined_element = 7,       // call_indirect: index beyond the table
+  uninitialized_element = 8,   // call_indirect: null entry
+  indirect_call_mismatch = 9,  // call_indirect: another signature
+  stack_overflow = 10,         // counted slots or depth exhausted
+  import_limits = 11,          // instantiation: an imported memory or table is too small
+  host = 12,                   // a host function refused the call
 };
 inline constexpr uint8_t trap_count = 13;
 
 constexpr const char* to_string(Exit exit) {
-  constexpr const char* names[exit_count] = {"ready",     "returned", "trapped",     "out_of_fuel", "parked",
-                                             "cancelled", "exited",   "device_lost", "internal"};
+  constexpr const char* names[exit_count] = {"ready",       "returned",    "trapped",
+                                             "out_of_fuel", "parked",      "cancelled",
+                                             "exited",      "device_lost", "internal"};
   return static_cast<uint8_t>(exit) < exit_count ? names[static_cast<uint8_t>(exit)] : "unknown";
 }
 

@@ -7,7 +7,8 @@
 //   stack     stack_slots 64-bit slots
 //   memory    all linear memories, each at its capacity
 //   out, err  what it wrote to standard output and error
-// On CPU devices an instance's range is contiguous; other devices interleave (architecture section 6).
+// On CPU devices an instance's range is contiguous; other devices interleave (architecture section
+// 6).
 #pragma once
 
 #include <stdint.h>
@@ -52,7 +53,8 @@ struct ProgramLayout {
 /// The fixed part of an instance. Everything an interrupted instance needs to go on is here and in
 /// its stack.
 struct InstanceHeader {
-  uint64_t fuel_used;       // units charged since spawn or reset; kept when metering is off, then meaningless
+  uint64_t
+      fuel_used;  // units charged since spawn or reset; kept when metering is off, then meaningless
   uint64_t fuel_left;       // of the current budget; unlimited_fuel means no budget
   uint64_t ordinal;         // the instance's id in its swarm: seeds random, names it in results
   uint64_t clock_ns;        // added to the virtual clock by sleeps and, unmetered, by readings
@@ -62,14 +64,15 @@ struct InstanceHeader {
   uint32_t depth;           // frames on the stack
   Exit exit;
   TrapKind trap;
-  uint8_t phase;      // runtime: which of the pending calls runs (start, _initialize, entry)
-  uint8_t truncated;  // bit 0: out, bit 1: err was cut at its capacity
-  int32_t exit_code;  // with Exit::exited
-  uint32_t entry;     // function of the current call
-  uint32_t host_import;   // with Exit::parked: which one waits
-  uint32_t out_size;      // bytes in the out range
+  uint8_t phase;         // runtime: which of the pending calls runs (start, _initialize, entry)
+  uint8_t truncated;     // bit 0: out, bit 1: err was cut at its capacity
+  int32_t exit_code;     // with Exit::exited
+  uint32_t entry;        // function of the current call
+  uint32_t host_import;  // with Exit::parked: which one waits
+  uint32_t out_size;     // bytes in the out range
   uint32_t err_size;
-  uint32_t grow_refused;  // memory.grow calls refused by the pool's capacity, not by the declaration
+  uint32_t
+      grow_refused;  // memory.grow calls refused by the pool's capacity, not by the declaration
   uint32_t generation;
   uint32_t in_read;  // bytes of its input already read
 };

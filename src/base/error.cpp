@@ -51,33 +51,54 @@ std::string Error::describe() const {
 
 std::string_view to_string(ErrorCode code) noexcept {
   switch (code) {
-    case ErrorCode::invalid_input: return "invalid_input";
-    case ErrorCode::unsupported: return "unsupported";
-    case ErrorCode::limit_exceeded: return "limit_exceeded";
-    case ErrorCode::out_of_memory: return "out_of_memory";
-    case ErrorCode::not_found: return "not_found";
-    case ErrorCode::busy: return "busy";
-    case ErrorCode::device_lost: return "device_lost";
-    case ErrorCode::io: return "io";
-    case ErrorCode::cancelled: return "cancelled";
-    case ErrorCode::unavailable: return "unavailable";
-    case ErrorCode::internal: return "internal";
+    case ErrorCode::invalid_input:
+      return "invalid_input";
+    case ErrorCode::unsupported:
+      return "unsupported";
+    case ErrorCode::limit_exceeded:
+      return "limit_exceeded";
+    case ErrorCode::out_of_memory:
+      return "out_of_memory";
+    case ErrorCode::not_found:
+      return "not_found";
+    case ErrorCode::busy:
+      return "busy";
+    case ErrorCode::device_lost:
+      return "device_lost";
+    case ErrorCode::io:
+      return "io";
+    case ErrorCode::cancelled:
+      return "cancelled";
+    case ErrorCode::unavailable:
+      return "unavailable";
+    case ErrorCode::internal:
+      return "internal";
   }
   WARPHIVE_UNREACHABLE();
 }
 
 std::string_view to_string(ErrorPhase phase) noexcept {
   switch (phase) {
-    case ErrorPhase::none: return "none";
-    case ErrorPhase::parse: return "parse";
-    case ErrorPhase::validate: return "validate";
-    case ErrorPhase::link: return "link";
-    case ErrorPhase::lower: return "lower";
-    case ErrorPhase::encode: return "encode";
-    case ErrorPhase::load: return "load";
-    case ErrorPhase::spawn: return "spawn";
-    case ErrorPhase::dispatch: return "dispatch";
-    case ErrorPhase::host: return "host";
+    case ErrorPhase::none:
+      return "none";
+    case ErrorPhase::parse:
+      return "parse";
+    case ErrorPhase::validate:
+      return "validate";
+    case ErrorPhase::link:
+      return "link";
+    case ErrorPhase::lower:
+      return "lower";
+    case ErrorPhase::encode:
+      return "encode";
+    case ErrorPhase::load:
+      return "load";
+    case ErrorPhase::spawn:
+      return "spawn";
+    case ErrorPhase::dispatch:
+      return "dispatch";
+    case ErrorPhase::host:
+      return "host";
   }
   WARPHIVE_UNREACHABLE();
 }

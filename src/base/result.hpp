@@ -21,18 +21,18 @@ template <class... Args>
 #define WARPHIVE_CONCAT(a, b) WARPHIVE_CONCAT_(a, b)
 
 /// Returns the error of a Status or Result from the enclosing function.
-#define WARPHIVE_TRY(expression)                                    \
-  do {                                                              \
-    auto&& try_result_ = (expression);                              \
-    if (!try_result_) [[unlikely]]                                  \
-      return ::warphive::fail(std::move(try_result_).error());      \
+#define WARPHIVE_TRY(expression)                               \
+  do {                                                         \
+    auto&& try_result_ = (expression);                         \
+    if (!try_result_) [[unlikely]]                             \
+      return ::warphive::fail(std::move(try_result_).error()); \
   } while (false)
 
 /// `WARPHIVE_TRY_ASSIGN(auto x, f());`: declares or assigns the value, or returns the error.
 #define WARPHIVE_TRY_ASSIGN(declaration, expression) \
   WARPHIVE_TRY_ASSIGN_(WARPHIVE_CONCAT(try_, __COUNTER__), declaration, expression)
-#define WARPHIVE_TRY_ASSIGN_(name, declaration, expression)                        \
-  auto name = (expression);                                                        \
-  if (!name) [[unlikely]]                                                          \
-    return ::warphive::fail(std::move(name).error());                              \
+#define WARPHIVE_TRY_ASSIGN_(name, declaration, expression) \
+  auto name = (expression);                                 \
+  if (!name) [[unlikely]]                                   \
+    return ::warphive::fail(std::move(name).error());       \
   declaration = std::move(*name)

@@ -28,12 +28,14 @@ class Lower final : public Filter {
 class Stem final : public Filter {
  public:
   void apply(std::string& word) const override {
-    if (word.size() > 4 && word.compare(word.size() - 3, 3, "ing") == 0) word.resize(word.size() - 3);
+    if (word.size() > 4 && word.compare(word.size() - 3, 3, "ing") == 0)
+      word.resize(word.size() - 3);
   }
 };
 
 std::string sentence(uint32_t& state) {
-  static const char* const syllables[] = {"Lan", "warp", "hi", "ve", "swarm", "ing", "Bat", "ch", "tier", "s"};
+  static const char* const syllables[] = {"Lan", "warp", "hi", "ve",   "swarm",
+                                          "ing", "Bat",  "ch", "tier", "s"};
   std::string text;
   const uint32_t words = 4 + next_random(&state) % 12;
   for (uint32_t i = 0; i < words; ++i) {

@@ -31,10 +31,11 @@ struct Limits {
   std::uint32_t element_segments = 100'000;
   std::uint32_t params = 1'000;
   std::uint32_t results = 1'000;
-  std::uint32_t locals = 50'000;      // of one function, parameters included
+  std::uint32_t locals = 50'000;  // of one function, parameters included
   std::uint32_t function_bytes = 7'654'321;
   std::uint32_t nesting = 10'000;  // blocks inside blocks
-  std::uint32_t operands = 1'000'000;  // on the operand stack of one function or constant expression
+  std::uint32_t operands =
+      1'000'000;  // on the operand stack of one function or constant expression
   std::uint32_t br_table_targets = 65'520;
   std::uint32_t name_bytes = 100'000;
 };
@@ -65,11 +66,16 @@ struct ImportedEntity {
 /// One operator of a constant expression, in postfix order.
 struct ConstOp {
   enum class Kind : std::uint8_t {
-    constant,    // bits: i32, i64, f32 or f64, zero-extended
-    null,        // ref.null
-    function,    // ref.func index
-    global,      // global.get index
-    add32, sub32, mul32, add64, sub64, mul64,  // extended constants
+    constant,  // bits: i32, i64, f32 or f64, zero-extended
+    null,      // ref.null
+    function,  // ref.func index
+    global,    // global.get index
+    add32,
+    sub32,
+    mul32,
+    add64,
+    sub64,
+    mul64,  // extended constants
   } kind = Kind::constant;
   std::uint64_t bits = 0;
 };
@@ -104,9 +110,9 @@ struct LocalRun {
   ValueType type = ValueType::i32;
 };
 struct FunctionBody {
-  std::vector<LocalRun> locals;       // without parameters
-  std::span<const std::byte> code;    // operators including the final `end`; into Module::bytes
-  std::uint32_t offset = 0;           // of code[0] in the module
+  std::vector<LocalRun> locals;     // without parameters
+  std::span<const std::byte> code;  // operators including the final `end`; into Module::bytes
+  std::uint32_t offset = 0;         // of code[0] in the module
 };
 
 struct Module {
