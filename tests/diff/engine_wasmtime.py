@@ -59,8 +59,11 @@ def describe(call):
         if code is wasmtime.TrapCode.OUT_OF_FUEL:
             return "out_of_fuel", None
         frames = trap.frames
-        # Without a code: a call of an import that is not there.
-        return "trap " + (TRAPS.get(code.name, trap.message) if code else "host"), frames[0].module_offset if frames else None
+        return "trap " + TRAPS.get(code.name if code else "", trap.message), frames[0].module_offset if frames else None
+    except wasmtime.WasmtimeError as error:
+        if "executing at" in str(error) and "unknown import" in str(error):
+            return "trap host", None
+        raise
     text = "returned"
     for kind, word in words:
         if kind in REFERENCES:

@@ -18,16 +18,38 @@ SHAPES = [
     [*BASE_FEATURES, BULK, "--flatten", "--rereloop", "-O2"],
     [*BASE_FEATURES, BULK, "--fuzz-passes"],
 ]
-# A program's checksum is taken from its runtime instead of being printed, so that no host is needed.
-CSMITH_SHIM = """
-#include <stdio.h>
+# A csmith program prints its checksum at the end. One object of it serves both: `run`, which returns the checksum and
+# needs no host, and a command that prints it.
+CSMITH_NAMES = ["-Dmain=csmith_main", "-Dprintf=csmith_printf"]
+CSMITH_RUN = """
+#include <stdarg.h>
 #include <string.h>
-#define printf(...) ((void)0)
-#define main csmith_main
-#include "{program}"
-#undef main
-__attribute__((export_name("run"))) unsigned run(void) {{ csmith_main(); return crc32_context; }}
+int csmith_main(void);
+static unsigned checksum;
+int csmith_printf(const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  if (strcmp(format, "checksum = %X\\n") == 0) checksum = va_arg(arguments, unsigned);
+  va_end(arguments);
+  return 0;
+}
+__attribute__((export_name("run"))) unsigned run(void) { csmith_main(); return checksum; }
 """
+CSMITH_COMMAND = """
+#include <stdarg.h>
+#include <stdio.h>
+int csmith_main(void);
+int csmith_printf(const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  int count = vprintf(format, arguments);
+  va_end(arguments);
+  return count;
+}
+int main(void) { return csmith_main(); }
+"""
+# Default sizes make programs of which some take clang half a minute.
+CSMITH_SIZES = ["--max-funcs", "6", "--max-block-depth", "4", "--max-block-size", "3", "--max-expr-complexity", "8"]
 # Bytes that often make another valid operator or immediate.
 TELLING_BYTES = bytes([*range(0x00, 0x12), 0x1A, 0x1B, 0x1C, *range(0x20, 0x27), *range(0x28, 0x46), 0x6A, 0x7C, 0x7D, 0x7E, 0x7F,
                        0x80, 0xA7, 0xAC, 0xBC, 0xC0, 0xD0, 0xD1, 0xD2, 0xFC, 0xFD, 0xFF, 0x40, 0x6F, 0x70])
@@ -81,19 +103,24 @@ def make_mutant(seed, folder):
     return target
 
 
-def compile_c(seed, folder, source, target, *flags):
-    command = ["clang-19", "--target=wasm32-wasi", "-w", "-isystem", "/usr/include/csmith", f"-O{seed % 3}", "-Wl,--strip-all",
-               *flags, source, "-o", target]
-    done = subprocess.run(command, capture_output=True, text=True)
+def clang(*words):
+    done = subprocess.run(["clang-19", "--target=wasm32-wasi", "-w", *words], capture_output=True, text=True)
     if done.returncode != 0:
         raise ToolFailed(f"clang-19: {done.stderr.strip()[:300]}")
+
+
+def link(seed, folder, name, main, *flags):
+    source = folder / f"{seed}-{name}.c"
+    target = folder / f"{seed}-{name}.wasm"
+    source.write_text(main)
+    clang("-O2", "-Wl,--strip-all", *flags, source, folder / f"{seed}.o", "-o", target)
     return target
 
 
 def make_csmith(seed, folder):
     program = folder / f"{seed}.c"
     for attempt in range(10):  # some seeds end csmith itself
-        command = ["csmith", "--seed", str(seed * 10 + attempt + 1), "--no-argc", "--output", program.name]
+        command = ["csmith", "--seed", str(seed * 10 + attempt + 1), "--no-argc", *CSMITH_SIZES, "--output", program.name]
         if seed % 4 == 0:
             command.append("--float")
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)  # it also writes platform.info
@@ -101,11 +128,10 @@ def make_csmith(seed, folder):
             break
     else:
         raise ToolFailed(f"csmith: {(done.stdout + done.stderr).strip()[:300]}")
-    shim = folder / f"{seed}-shim.c"
-    shim.write_text(CSMITH_SHIM.format(program=program.name))
-    return compile_c(seed, folder, shim, folder / f"{seed}.wasm", "-mexec-model=reactor", "-nostartfiles", "-Wl,--no-entry")
+    clang("-c", f"-O{seed % 3}", "-isystem", "/usr/include/csmith", *CSMITH_NAMES, program, "-o", folder / f"{seed}.o")
+    return link(seed, folder, "run", CSMITH_RUN, "-mexec-model=reactor", "-nostartfiles", "-Wl,--no-entry")
 
 
 def make_csmith_command(seed, folder):
-    """The program that make_csmith left in the folder, with its main."""
-    return compile_c(seed, folder, folder / f"{seed}.c", folder / f"{seed}-command.wasm")
+    """The program that make_csmith left in the folder, as a WASI command."""
+    return link(seed, folder, "command", CSMITH_COMMAND)

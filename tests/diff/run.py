@@ -25,6 +25,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import traceback
 
 import generate
 
@@ -114,7 +115,7 @@ def command_differs(options, seed, folder, outcome):
         return None
     file = generate.make_csmith_command(seed, folder)
     done = subprocess.run([options.warphive, "run", file, "--fuel", str(FUEL["csmith"] * 2)], capture_output=True, text=True)
-    checksum = f"checksum = {int(call.split(':')[1], 16) ^ 0xFFFFFFFF:X}\n"
+    checksum = f"checksum = {int(call.split(':')[1], 16):X}\n"
     if (done.returncode, done.stdout) == (0, checksum):
         return None
     return f"as a command: exit status {done.returncode}, {done.stdout!r} {done.stderr.strip()!r}, expected {checksum!r}"
@@ -160,7 +161,11 @@ def work(job):
             for other in options.executors[1:]:
                 found = found or differences(f"{other} | {options.executors[0]}", ours[other], first, True, fuel)
             if engine is not None:
-                found = found or differences(f"{options.executors[0]} | wasmtime", first, engine.run(data), counts, fuel)
+                try:
+                    oracle = engine.run(data)
+                except Exception as problem:  # its exceptions do not travel between processes
+                    raise RuntimeError(f"seed {seed}: {problem}\n{traceback.format_exc()}") from None
+                found = found or differences(f"{options.executors[0]} | wasmtime", first, oracle, counts, fuel)
             if options.kind == "csmith" and options.warphive:
                 found = found or command_differs(options, seed, folder, first)
             if found:
