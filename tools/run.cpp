@@ -49,6 +49,7 @@ Engine make_engine(const RunOptions& options) {
 
 Program make_program(const RunOptions& options, const Engine& engine, Seconds& seconds) {
   std::vector<LinkItem> items;
+  items.reserve(options.preloads.size() + 1);
   for (const auto& [name, file] : options.preloads) {
     items.push_back({load_module(file, options.metered, seconds.load, seconds.compile), name});
   }

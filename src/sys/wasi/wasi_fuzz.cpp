@@ -72,6 +72,7 @@ std::uint64_t argument(Cursor& input) {
 
 }  // namespace
 
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static Shared shared;
   static std::uint32_t next_index = 0;
@@ -82,7 +83,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<std::byte> err(capacity + guard_bytes, std::byte{0xa5});
   std::fill_n(memory.begin() + guard_bytes, memory_bytes, std::byte{0});
   const std::size_t filled = std::min<std::size_t>(size / 2, memory_bytes);
-  std::memcpy(memory.data() + guard_bytes, data, filled);
+  if (filled != 0) std::memcpy(memory.data() + guard_bytes, data, filled);
 
   Cursor input(data + filled, size - filled);
   sys::ContiguousMemory guest(memory.data() + guard_bytes, memory_bytes);
