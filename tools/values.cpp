@@ -140,10 +140,12 @@ std::optional<std::uint64_t> parse_unsigned(std::string_view text) {
     text.remove_prefix(2);
     base = 16;
   }
+  if (text.empty()) return std::nullopt;
+  const char* begin = &text.front();
+  const char* end = begin + text.size();
   std::uint64_t number = 0;
-  const char* end = text.data() + text.size();
-  const std::from_chars_result parsed = std::from_chars(text.data(), end, number, base);
-  if (text.empty() || parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  const std::from_chars_result parsed = std::from_chars(begin, end, number, base);
+  if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
   return number;
 }
 
