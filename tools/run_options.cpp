@@ -131,11 +131,11 @@ Selection parse_selection(const std::string& text) {
 }
 
 double parse_timeout(const std::string& text) {
-  const Value value = parse_value(text, ValueType::f64, "The value of --timeout");
-  if (!(value.as_f64() > 0) || std::isinf(value.as_f64())) {
+  const std::optional<double> seconds = parse_number(text);
+  if (!seconds || !(*seconds > 0) || std::isinf(*seconds)) {
     fail_usage("The value of --timeout ({}) is not a number of seconds above 0.", text);
   }
-  return value.as_f64();
+  return *seconds;
 }
 
 void check_device_name(const std::string& name) {

@@ -157,6 +157,12 @@ std::optional<std::int64_t> parse_signed(std::string_view text) {
   return static_cast<std::int64_t>(minus ? 0 - *magnitude : *magnitude);
 }
 
+std::optional<double> parse_number(std::string_view text) {
+  const std::optional<std::uint64_t> bits = parse_float<double>(text);
+  if (!bits) return std::nullopt;
+  return std::bit_cast<double>(*bits);
+}
+
 Value parse_value(std::string_view text, ValueType type, std::string_view place) {
   const auto refuse = [&](std::string_view allowed) -> Value {
     fail_usage("{} ({}) is not of type {}: {}.", place, text, to_string(type), allowed);

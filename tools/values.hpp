@@ -28,5 +28,7 @@ void append_json_value(std::string& to, const Value& value);
 /// Whole text as decimal or 0x hexadecimal, nothing else around it.
 std::optional<std::uint64_t> parse_unsigned(std::string_view text);
 std::optional<std::int64_t> parse_signed(std::string_view text);
+/// A number in the forms that parse_value takes for f64.
+std::optional<double> parse_number(std::string_view text);
 
 }  // namespace warphive::tools

@@ -149,6 +149,11 @@ class Usage(CommandTest):
             self.assertIn(option, sentence)
             self.assertIn(f"({value})", sentence)
 
+    def test_timeout_is_a_number_of_seconds(self):
+        for value in ["x", "nan", "0"]:
+            self.assertEqual(self.failure(125, "run", "x.wasm", "--timeout", value),
+                             f"The value of --timeout ({value}) is not a number of seconds above 0.")
+
     def test_options_that_exclude_each_other(self):
         self.failure(125, "run", "x.wasm", "--clock", "host", "--clock-start", "1")
         self.failure(125, "run", "x.wasm", "--metering", "off", "--fuel", "1")
