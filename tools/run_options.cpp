@@ -3,8 +3,10 @@
 
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <functional>
 #include <limits>
 #include <map>
@@ -341,8 +343,12 @@ void check_run_options(const RunOptions& options) {
   }
   for (const HostOptions::Directory& directory : options.host.directories) {
     struct stat status = {};
-    if (::stat(directory.host_path.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
-      fail_host("The directory of --dir ({}) does not exist.", directory.host_path);
+    if (::stat(directory.host_path.c_str(), &status) != 0) {
+      fail_host("The directory of --dir ({}) cannot be opened: {}.", directory.host_path,
+                std::strerror(errno));
+    }
+    if (!S_ISDIR(status.st_mode)) {
+      fail_host("The path of --dir ({}) is not a directory.", directory.host_path);
     }
   }
 }

@@ -160,7 +160,11 @@ class Usage(CommandTest):
         self.failure(125, "inspect", "x.wasm", "--ir", "--wasm")
 
     def test_directory_that_is_not_there(self):
-        self.assertIn("none", self.failure(123, "run", self.guest("hello"), "--dir", "none::/x"))
+        self.assertIn("(none) cannot be opened: No such file", self.failure(123, "run", self.guest("hello"), "--dir", "none::/x"))
+
+    def test_directory_that_is_a_file(self):
+        hello = self.guest("hello")
+        self.assertEqual(self.failure(123, "run", hello, "--dir", hello + "::/x"), f"The path of --dir ({hello}) is not a directory.")
 
 
 class Devices(CommandTest):
