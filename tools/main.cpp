@@ -122,11 +122,14 @@ std::string sentence_about(const CLI::App& app, const std::string& command,
     }
     std::vector<std::string> names;
     for (const CLI::Option* option : commands[0]->get_options()) {
-      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+      for (const std::string& name : option->get_lnames()) names.push_back(name);
     }
-    const std::string_view near = nearest(extra.substr(0, extra.find('=')), names);
+    // Without the dashes, which every option has and which would make any two look alike.
+    const std::string wanted = extra.substr(0, extra.find('='));
+    const std::string_view near =
+        nearest(wanted.substr(std::min(wanted.size(), wanted.find_first_not_of('-'))), names);
     return fmt::format("There is no option ({}){}; see {}.", extra,
-                       near.empty() ? "" : fmt::format(", the nearest is {}", near), help);
+                       near.empty() ? "" : fmt::format(", the nearest is --{}", near), help);
   }
   if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
     return fmt::format("The file is missing; see {}.", help);

@@ -121,7 +121,12 @@ class Usage(CommandTest):
 
     def test_unknown_option_names_the_nearest(self):
         self.assertIn("nearest is --format", self.failure(125, "run", "x.wasm", "--fromat", "json"))
+        self.assertIn("nearest is --invoke", self.failure(125, "run", "x.wasm", "-invoke=f"))
         self.assertIn("(-q)", self.failure(125, "run", "x.wasm", "-q"))
+
+    def test_unknown_option_unlike_any_names_none(self):
+        for option in ["--bogus", "---", "-q"]:
+            self.assertEqual(self.failure(125, "run", "x.wasm", option), f"There is no option ({option}); see warphive run --help.")
 
     def test_surplus_argument_names_the_separator(self):
         self.assertIn("--", self.failure(125, "run", "x.wasm", "guest", "arguments"))
