@@ -29,9 +29,10 @@ Status status_of(const Error& error) {
     case ErrorPhase::encode:
       return Status::bad_module;
     case ErrorPhase::load:
-    case ErrorPhase::spawn:
     case ErrorPhase::host:
       return Status::host;
+    case ErrorPhase::spawn:  // a capacity that the program refuses, or more than there is room for
+      return error.code() == ErrorCode::invalid_input ? Status::usage : Status::host;
     case ErrorPhase::dispatch:
     case ErrorPhase::none:
       return Status::usage;

@@ -380,7 +380,7 @@ TEST_F(SwarmCapability, c000_28_capacities_follow_the_declaration) {
   EXPECT_EQ(program_of(engine, modules::broken_wasm).default_memory_pages(), 1u) << "does not grow";
   const auto low = swarm.spawn(bounded, 1, {.memory_pages = 1});
   ASSERT_TRUE(fails_with(low, ErrorCode::invalid_input));
-  EXPECT_TRUE(contains(message_of(low), "(1 pages)") && contains(message_of(low), "(2 pages)"))
+  EXPECT_TRUE(contains(message_of(low), "in pages (1)") && contains(message_of(low), "minimum (2)"))
       << message_of(low);
   EXPECT_TRUE(
       fails_with(swarm.spawn(bounded, 1, {.memory_pages = 65537}), ErrorCode::limit_exceeded));

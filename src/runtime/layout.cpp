@@ -30,10 +30,11 @@ Result<std::uint32_t> capacity_of(const ir::Memory& memory, const Capacities& ca
   std::uint32_t pages = default_memory_pages(memory);
   if (capacities.memory_pages) {
     if (*capacities.memory_pages < memory.min_pages) {
-      return base::error(ErrorCode::invalid_input, ErrorPhase::spawn,
-                         "The memory capacity ({} pages) is below the program's declared minimum "
-                         "({} pages).",
-                         *capacities.memory_pages, memory.min_pages);
+      return base::error(
+          ErrorCode::invalid_input, ErrorPhase::spawn,
+          "The memory capacity in pages ({}) is below the program's declared minimum "
+          "({}).",
+          *capacities.memory_pages, memory.min_pages);
     }
     WARPHIVE_TRY(check_limit("The memory capacity in pages", *capacities.memory_pages, max_pages));
     if (memory.grows) pages = *capacities.memory_pages;

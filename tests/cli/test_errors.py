@@ -154,6 +154,9 @@ class Usage(CommandTest):
             self.assertIn(option, sentence)
             self.assertIn(f"({value})", sentence)
 
+    def test_capacity_below_the_declared_minimum(self):
+        self.assertIn("minimum (1)", self.failure(125, "run", self.guest("core"), "--invoke", "nothing", "--memory-pages", "0"))
+
     def test_timeout_is_a_number_of_seconds(self):
         for value in ["x", "nan", "0"]:
             self.assertEqual(self.failure(125, "run", "x.wasm", "--timeout", value),
