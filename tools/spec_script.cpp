@@ -178,8 +178,13 @@ bool matches(const Value& expected, ir::ValueType type, std::uint64_t slot) {
 
 Script read_script(const std::filesystem::path& path) {
   const std::string text = read_text(path);
+  const json document = json::parse(text, nullptr, false);
+  if (document.is_discarded()) {
+    throw Failure(
+        Status::bad_module,
+        fmt::format("The file ({}) is not JSON: it must be what wast2json makes.", path.string()));
+  }
   try {
-    const json document = json::parse(text);
     Script script;
     script.folder = path.parent_path();
     script.source =

@@ -170,6 +170,10 @@ class Usage(CommandTest):
     def test_directory_that_is_not_there(self):
         self.assertIn("(none) cannot be opened: No such file", self.failure(123, "run", self.guest("hello"), "--dir", "none::/x"))
 
+    def test_spec_script_that_is_not_json(self):
+        core = self.guest("core")
+        self.assertEqual(self.failure(124, "spec", core), f"The file ({core}) is not JSON: it must be what wast2json makes.")
+
     def test_directory_that_is_a_file(self):
         hello = self.guest("hello")
         self.assertEqual(self.failure(123, "run", hello, "--dir", hello + "::/x"), f"The path of --dir ({hello}) is not a directory.")
