@@ -33,8 +33,8 @@ wasm::Module read(const std::string& path) {
 }
 
 std::string limits_text(const wasm::SizeLimits& limits, std::string_view unit) {
-  if (!limits.max) return fmt::format("{} {} or more", limits.min, unit);
-  return fmt::format("{} to {} {}", limits.min, *limits.max, unit);
+  if (!limits.max) return counted(limits.min, unit) + " or more";
+  return fmt::format("{} to {}", grouped(limits.min), counted(*limits.max, unit));
 }
 
 std::string entity_text(const wasm::Module& module, ir::EntityKind kind, std::uint32_t index) {
@@ -44,10 +44,10 @@ std::string entity_text(const wasm::Module& module, ir::EntityKind kind, std::ui
     case ir::EntityKind::table: {
       const wasm::TableType& table = module.tables[index];
       return fmt::format("table of {}, {}", ir::to_string(table.element),
-                         limits_text(table.limits, "elements"));
+                         limits_text(table.limits, "element"));
     }
     case ir::EntityKind::memory:
-      return "memory, " + limits_text(module.memories[index].limits, "pages");
+      return "memory, " + limits_text(module.memories[index].limits, "page");
     case ir::EntityKind::global: {
       const wasm::GlobalType& global = module.globals[index];
       return fmt::format("{}global {}", global.is_mutable ? "mutable " : "",
@@ -129,7 +129,7 @@ void write_summary(const wasm::Module& module, const std::string& path, std::str
   fmt::format_to(out, "data: {} in {}\n", counted(data, "byte"),
                  counted(module.data_segments.size(), "segment"));
   for (const wasm::MemoryType& memory : module.memories) {
-    fmt::format_to(out, "memory: {} of 64 KiB\n", limits_text(memory.limits, "pages"));
+    fmt::format_to(out, "memory: {} of 64 KiB\n", limits_text(memory.limits, "page"));
   }
   if (module.start) {
     const std::string name = function_name(module, *module.start);

@@ -20,7 +20,7 @@ class Inspect(CommandTest):
         self.guest("all", """(module (import "m" "t" (table 1 2 funcref)) (import "m" "mem" (memory 1))
           (import "m" "g" (global (mut i64))) (func (export "f") (global.set 0 (i64.const 1))))""")
         out = self.command("inspect", "all.wasm", status=0).out
-        for part in ["m.t: table of funcref, 1 to 2 elements", "m.mem: memory, 1 pages or more", "m.g: mutable global i64"]:
+        for part in ["m.t: table of funcref, 1 to 2 elements", "m.mem: memory, 1 page or more", "m.g: mutable global i64"]:
             self.assertIn(part, out)
         self.assertIn("global", self.command("inspect", "all.wasm", "--ir", status=0).out)
 
