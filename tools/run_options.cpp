@@ -174,7 +174,13 @@ void add_work_options(CLI::App& command, RunOptions& o) {
   add_repeated(
       command, "--preload", "NAME=FILE",
       [&o](const std::string& text) {
-        o.preloads.push_back(split_at("--preload", text, "=", "NAME=FILE"));
+        auto preload = split_at("--preload", text, "=", "NAME=FILE");
+        for (const auto& [name, file] : o.preloads) {
+          if (name != preload.first) continue;
+          fail_usage("The name ({}) of --preload is given to two files ({}) and ({}).", name, file,
+                     preload.second);
+        }
+        o.preloads.push_back(std::move(preload));
       },
       "Another module, whose exports FILE.wasm and later ones can import from module NAME. May be "
       "repeated")

@@ -79,6 +79,8 @@ class Linking(CommandTest):
         for text in ["lib", "lib=", "=library.wasm", ""]:
             self.assertIn("NAME=FILE", self.failure(125, "run", user, "--invoke", "run", "--preload", text))
         self.failure(123, "run", user, "--invoke", "run", "--preload", "lib=none.wasm")
+        self.assertIn("two files (a.wasm) and (b.wasm)",
+                      self.failure(125, "run", user, "--invoke", "run", "--preload", "lib=a.wasm", "--preload", "lib=b.wasm"))
         self.assertIn("bad.wasm", self.failure(124, "run", user, "--invoke", "run", "--preload", "lib=" + self.file("bad.wasm", "x")))
 
     def test_seed_functions_need_their_option(self):
