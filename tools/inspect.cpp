@@ -182,8 +182,8 @@ void inspect(const InspectOptions& options) {
 void add_inspect_command(CLI::App& app) {
   auto options = std::make_shared<InspectOptions>();
   CLI::App* command = app.add_subcommand("inspect", "Show what a module holds and what it becomes");
-  command->add_option("file", options->file, "The WebAssembly module")
-      ->type_name("FILE.wasm")
+  command->add_option("FILE.wasm", options->file, "The WebAssembly module")
+      ->type_name("")
       ->required();
   CLI::Option* summary = command->add_flag("--summary", options->summary,
                                            "Sections, imports, exports, sizes. The default");

@@ -45,7 +45,9 @@ class Formatter : public CLI::Formatter {
     return "\n" + CLI::Formatter::make_usage(app, name) + "\n";
   }
   std::string make_option_opts(const CLI::Option* option) const override {
-    return option->get_type_size() == 0 ? "" : " " + option->get_type_name();
+    return option->get_type_size() == 0 || option->get_type_name().empty()
+               ? ""
+               : " " + option->get_type_name();
   }
   std::string make_option_desc(const CLI::Option* option) const override {
     std::istringstream words(option->get_description());
@@ -154,7 +156,7 @@ void open_missing_descriptors() {
 }
 
 int command(int argc, char** argv) {
-  CLI::App app("Runs WebAssembly programs by the thousands of isolated instances.", "warphive");
+  CLI::App app("Runs WebAssembly modules as thousands of isolated instances.", "warphive");
   app.formatter(std::make_shared<Formatter>());
   app.require_subcommand(1);
   app.footer("warphive COMMAND --help shows a command's options; for run also the exit status.");

@@ -30,8 +30,9 @@ Examples:
   warphive run agent.wasm -n 1000 --env 'AGENT={id}' --stdin 'in/{id}.txt' --format json
 
 Text output is a line of values per instance on stdout, empty for one that did not return, and a
-summary on stderr. {id} in guest arguments, --env, --stdin and --stdout becomes the instance's id,
-which counts from 0.
+summary on stderr. What guests write goes to stderr with --invoke, so that stdout holds values
+alone; of several instances each line begins with the id in brackets. {id} in guest arguments,
+--env, --stdin and --stdout becomes the instance's id, which counts from 0.
 
 Exit status:
   0        every instance returned or exited with code 0
@@ -162,11 +163,11 @@ void add_work_options(CLI::App& command, RunOptions& o) {
         ->type_name(type)
         ->group(group);
   };
-  text_option("--args", o.arguments.list, "V,V…", "Arguments, the same for every instance");
+  text_option("--args", o.arguments.list, "V,V...", "Arguments, the same for every instance");
   text_option("--args-from", o.arguments.range, "a..b",
               "First argument: a for instance 0, up to b for the last, both included. Gives the "
               "count; --args gives the other arguments");
-  text_option("--args-file", o.arguments.file, "CSV", "Arguments: a row per instance");
+  text_option("--args-file", o.arguments.file, "CSV", "Arguments: a row per instance, no header");
   add_number(command, "-n", o.count, 1, 0xffff'ffff,
              "Instances. Default: as the arguments say, or 1")
       ->type_name("COUNT")
@@ -309,7 +310,8 @@ void add_output_options(CLI::App& command, RunOptions& o) {
             o.read_memory = MemoryRange{number_of("--read-memory", address, 0, most),
                                         number_of("--read-memory", bytes, 0, most)};
           },
-          "Shows that part of each instance's memory after the run, as base64")
+          "Shows that part of each instance's memory after the run, as base64; nothing where the "
+          "memory is smaller")
       ->type_name("ADDR:LEN")
       ->group(group);
   command
@@ -329,8 +331,8 @@ void add_output_options(CLI::App& command, RunOptions& o) {
 
 void add_run_options(CLI::App& command, RunOptions& options) {
   command.footer(footer);
-  command.add_option("file", options.file, "The WebAssembly module")
-      ->type_name("FILE.wasm")
+  command.add_option("FILE.wasm", options.file, "The WebAssembly module")
+      ->type_name("")
       ->required();
   add_work_options(command, options);
   add_engine_options(command, options);

@@ -229,6 +229,12 @@ class Help(CommandTest):
             self.assertIn(status, out)
         self.assertTrue(all(len(line) <= 100 for line in out.splitlines()))
 
+    def test_help_names_the_file_alike(self):
+        for command in ["run", "inspect"]:
+            out = self.command(command, "--help", status=0).out
+            self.assertIn(f"Usage: warphive {command} [OPTIONS] FILE.wasm", out)
+            self.assertRegex(out, r"(?m)^  FILE.wasm +The WebAssembly module$")
+
 
 class Streams(CommandTest):
     def test_full_device(self):
