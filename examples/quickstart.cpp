@@ -12,6 +12,7 @@ static Result<Results> run_all(const char* path) {
   auto program = engine->link(*module);
   if (!program) return fail(std::move(program.error()));
   auto swarm = engine->create_swarm();
+  if (!swarm) return fail(std::move(swarm.error()));
   auto ids = swarm->spawn(*program, 1000);
   auto run = program->find_function("run");
   if (!ids || !run) return fail(std::move(ids ? run.error() : ids.error()));
