@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A program calls a function of its embedder: env.twice, from eight instances.
+// A program calls a function of its embedder: app.twice, from eight instances.
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
