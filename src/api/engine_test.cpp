@@ -134,6 +134,7 @@ TEST(EngineTest, nearest_names_have_a_limit) {
   EXPECT_EQ(detail::nearest_name("alpa", names), "alpha");
   EXPECT_EQ(detail::nearest_name(std::string(100'000, 'x'), names), "");
   EXPECT_EQ(detail::nearest_name("gamma", {}), "");
+  EXPECT_EQ(detail::nearest_name("", {"a", "of"}), "") << "nothing resembles no name";
 }
 
 }  // namespace

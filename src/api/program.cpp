@@ -46,7 +46,7 @@ namespace detail {
 
 std::string_view nearest_name(std::string_view name, const std::vector<std::string>& names) {
   constexpr std::size_t longest = 256;  // the distance takes the product of both lengths
-  if (name.size() > longest) return {};
+  if (name.empty() || name.size() > longest) return {};
   std::string_view best;
   std::size_t least = std::max<std::size_t>(2, name.size() / 3) + 1;
   for (const std::string& other : names) {
