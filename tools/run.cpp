@@ -56,9 +56,14 @@ Program make_program(const RunOptions& options, const Engine& engine, Seconds& s
   items.push_back(
       {load_module(options.file, options.metered, seconds.load, seconds.compile), std::string()});
   Stopwatch watch;
-  Program program = or_fail(engine.link(items, options.host.seed_functions), options.file);
+  Result<Program> program = engine.link(items, options.host.seed_functions);
   seconds.compile += watch.lap();
-  return program;
+  if (!program && !options.host.seed_functions && engine.link(items, true)) {
+    throw Failure(
+        status_of(program.error()),
+        fmt::format("{}: {} With --host seed it links.", options.file, program.error().describe()));
+  }
+  return or_fail(std::move(program), options.file);
 }
 
 Function find_entry(const RunOptions& options, const Program& program) {

@@ -68,6 +68,12 @@ class Linking(CommandTest):
         self.assertIn("twice", sentence)
         self.assertIn("(i32) -> (i32)", sentence)
 
+    def test_unknown_import_that_the_seeds_host_has(self):
+        for field, hint in [("print_i32", True), ("print_i33", False)]:
+            guest = self.guest(field, f'(module (import "env" "{field}" (func (param i32))) (func (export "run")))')
+            sentence = self.failure(124, "run", guest, "--invoke", "run")
+            self.assertEqual(sentence.endswith(" With --host seed it links."), hint, sentence)
+
     def test_wrong_signature(self):
         self.guest("wrong", '(module (func (export "twice") (param i64) (result i32) i32.const 1))')
         sentence = self.failure(124, "run", self.guest("user"), "--invoke", "run", "--args", "1", "--preload", "lib=wrong.wasm")
