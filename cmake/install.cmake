@@ -32,6 +32,7 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/warphiveConfigVersion.cma
 install(FILES ${PROJECT_SOURCE_DIR}/cmake/warphiveConfig.cmake
               ${PROJECT_BINARY_DIR}/warphiveConfigVersion.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/warphive COMPONENT development)
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT development)
 if(TARGET warphive_cli)
   install(TARGETS warphive_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT command)
 endif()
