@@ -27,6 +27,7 @@ Status status_of(const Error& error) {
     case ErrorPhase::link:
     case ErrorPhase::lower:
     case ErrorPhase::encode:
+    case ErrorPhase::codegen:
       return Status::bad_module;
     case ErrorPhase::load:
     case ErrorPhase::host:

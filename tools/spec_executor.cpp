@@ -13,6 +13,7 @@ std::span<const ExecutorKind> executor_kinds() {
       ExecutorKind{"interp.cpu", make_interp_cpu_executor},
       ExecutorKind{"interp.sliced", make_interp_sliced_executor},
       ExecutorKind{"interp.loop", make_interp_loop_executor},
+      ExecutorKind{"jit.cpu", make_jit_cpu_executor},
   };
   return kinds;
 }

@@ -37,6 +37,7 @@ enum class ErrorPhase : std::uint8_t {
   link,
   lower,
   encode,
+  codegen,
   load,
   spawn,
   dispatch,

@@ -15,6 +15,7 @@
 
 #include "abi/code.hpp"
 #include "abi/exit.hpp"
+#include "abi/native.hpp"
 
 namespace warphive::abi {
 
@@ -89,9 +90,10 @@ struct Pool {
   uint8_t* err;
   uint64_t memory_stride;
   uint32_t state_stride;
-  uint32_t stack_stride;  // slots
-  uint32_t out_capacity;  // bytes per instance, for each of out and err
-  uint32_t metered;       // 0: charges only poll
+  uint32_t stack_stride;     // slots
+  uint32_t out_capacity;     // bytes per instance, for each of out and err
+  uint32_t metered;          // 0: charges only poll
+  const NativeSlot* native;  // host devices: the program's compiled code; nullptr: interpret
 };
 
 struct LaneRef {

@@ -91,6 +91,8 @@ std::string_view to_string(ErrorPhase phase) noexcept {
       return "lower";
     case ErrorPhase::encode:
       return "encode";
+    case ErrorPhase::codegen:
+      return "codegen";
     case ErrorPhase::load:
       return "load";
     case ErrorPhase::spawn:

@@ -9,6 +9,8 @@
 
 namespace warphive::exec {
 
+struct NativeHelpers;
+
 /// What of a lane does not fit in registers, valid for one run.
 struct HostContext {
   const abi::Insn* insns;
@@ -28,7 +30,25 @@ struct HostContext {
   const abi::RunParams* params;
   abi::LaneRef lane;
   uint8_t* memory;  // the whole memory range
+
+  // For compiled code, which finds these by their offsets.
+  uint8_t* memory0;        // of memory 0
+  uint64_t limit0;         // its current bytes
+  const uint64_t* table0;  // elements of table 0
+  const uint32_t* table_sizes;
+  const abi::NativeTarget* targets;
+  const NativeHelpers* helpers;
+  uintptr_t native_floor;  // what lies below it of the native stack is kept free
+  int64_t refused_fuel;    // with abi::native_refused: what was left
+  // For whoever decides between interpreter and compiled code.
+  const abi::NativeCode* native;  // in use; nullptr: none
+  const abi::NativeSlot* slot;    // nullptr: what happens there does not matter to this run
+  uint32_t hunt;                  // polls at every charge that are still to come
+  bool walks;                     // the budget ends before the next check of compiled code
 };
+
+/// See HostMachine::switch_wanted; defined in exec/native.cpp.
+bool native_switch(HostContext& context, uint32_t at);
 
 class HostMachine {
  public:
@@ -149,9 +169,15 @@ class HostMachine {
   void reload() {
     const abi::ProgramLayout& layout = *context_->layout;
     if (layout.memory_count == 0) return;
-    memory_ = memory_at(0);
-    limit_ = memory_bytes(*this, 0);
+    memory_ = context_->memory0 = memory_at(0);
+    limit_ = context_->limit0 = memory_bytes(*this, 0);
   }
+  /// Whether this run shall end at `at`, for compiled code to go on.
+  bool switch_wanted(uint32_t at) {
+    return context_->slot != nullptr && native_switch(*context_, at);
+  }
+  /// Compiled code exists, and a place to enter it is looked for: poll at every charge.
+  bool hunts() const { return context_->hunt != 0; }
 
  private:
   uint8_t* memory_at(uint32_t memory) const {

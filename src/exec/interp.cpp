@@ -6,11 +6,12 @@
 #include "exec/bodies.hpp"
 #include "exec/fuse.hpp"
 #include "exec/host_machine.hpp"
+#include "exec/interp_context.hpp"
 #include "exec/loop.hpp"
+#include "exec/native.hpp"
 #include "ir/encode.hpp"
 
 namespace warphive::exec {
-namespace {
 
 static_assert(sizeof(abi::Insn) == sizeof(ir::Inst));
 
@@ -38,13 +39,30 @@ HostContext context_of(const abi::RunParams& params, abi::LaneRef lane) {
       .params = &params,
       .lane = lane,
       .memory = pool.memory + uint64_t{lane.slot} * pool.memory_stride,
+      .memory0 = nullptr,
+      .limit0 = 0,
+      .table0 = layout.table_count == 0
+                    ? nullptr
+                    : reinterpret_cast<const uint64_t*>(state + layout.tables[0].at),
+      .table_sizes = reinterpret_cast<const uint32_t*>(state + layout.table_sizes_at),
+      .targets = nullptr,
+      .helpers = nullptr,
+      .native_floor = 0,
+      .refused_fuel = 0,
+      .native = nullptr,
+      .slot = nullptr,
+      .hunt = 0,
+      .walks = false,
   };
 }
 
-/// The machine starts with an empty grant, so that the first charge polls the stop word.
-HostMachine machine_of(HostContext& context) {
+namespace {
+
+/// With an empty grant, the first charge polls the stop word.
+HostMachine machine_of(HostContext& context, int64_t fuel) {
   const abi::InstanceHeader& header = *context.header;
-  HostMachine m(context.insns + header.pc, context.stack + header.base, context.memory, 0, 0,
+  context.depth = header.depth;
+  HostMachine m(context.insns + header.pc, context.stack + header.base, context.memory, 0, fuel,
                 &context);
   m.reload();
   return m;
@@ -125,6 +143,64 @@ WARPHIVE_THREADED void handle_pair(WARPHIVE_PARAMETERS) {
   WARPHIVE_DISPATCH(m);
 }
 
+/// Calls compiled code: abi::native_refused where the callee has none, or must be interpreted.
+__attribute__((noinline)) int64_t call_native(HostMachine& m) {
+  HostContext& context = *m.context();
+  const abi::Insn& insn = m.insn();
+  uint32_t function = static_cast<uint32_t>(insn.imm);
+  if (unfused(insn.op) == static_cast<uint16_t>(ir::Op::call_indirect)) {
+    const uint32_t index = static_cast<uint32_t>(m.slot(insn.b));
+    const uint32_t table = static_cast<uint32_t>(insn.imm);
+    if (index >= table_size(m, table)) return abi::native_refused;
+    const uint64_t element = table_element(m, table, index);
+    if (element == 0) return abi::native_refused;
+    function = static_cast<uint32_t>(element - 1);
+    if (m.function(function).type != static_cast<uint32_t>(insn.imm >> 32)) {
+      return abi::native_refused;
+    }
+  }
+  const abi::NativeTarget& target = context.targets[function];
+  const abi::FunctionEntry& entry = m.function(function);
+  const uint32_t frame_slots = static_cast<uint32_t>(m.insn_at(entry.entry).imm);
+  if (target.compiled == 0 || !m.frame_fits(insn.a, frame_slots)) return abi::native_refused;
+  uint64_t* const fp = m.fp() + insn.a;
+  fp[entry.header_slot] = abi::pack_header(m.index() + 1, insn.a);
+  const uint64_t frame = pack_frame(static_cast<uint32_t>(context.stack_end - fp),
+                                    context.max_depth - context.depth - 1);
+  const int64_t result = target.thunk(&context, frame, m.fuel(), target.code);
+  if (result >= 0) {
+    context.depth = context.max_depth - static_cast<uint32_t>(frame >> 32) - 1;
+    m.fuel() = result;
+    m.reload();
+    m.advance();
+  }
+  return result;
+}
+
+// A call, in runs that have compiled code.
+template <class B>
+WARPHIVE_THREADED void handle_native_call(WARPHIVE_PARAMETERS) {
+  HostMachine m(pc, fp, memory, limit, fuel, context);
+  const int64_t result = call_native(m);
+  if (result == abi::native_stopped) return;
+  if (result == abi::native_refused) {
+    [[clang::musttail]] return handle<B>(pc, fp, memory, limit, fuel, context, handlers);
+  }
+  WARPHIVE_DISPATCH(m);
+}
+
+using CallBody = bodies::Body<ir::Op::call>;
+using CallIndirectBody = bodies::Body<ir::Op::call_indirect>;
+
+template <class B>
+constexpr Handler native_handler() {
+  if constexpr (std::is_same_v<B, CallBody> || std::is_same_v<B, CallIndirectBody>) {
+    return handle_native_call<B>;
+  } else {
+    return handle<B>;
+  }
+}
+
 // The flow column is looked up unqualified.
 using flow::a, flow::b, flow::c, flow::none;
 
@@ -137,12 +213,35 @@ constexpr Handlers all_handlers = {{
 #include "exec/fused.inc"
 }};
 
+// Pairs with a call run as two instructions.
+template <class First, class Second, std::uint8_t Flow>
+constexpr Handler native_pair_handler() {
+  if constexpr (std::is_same_v<Second, CallBody> || std::is_same_v<Second, CallIndirectBody>) {
+    return handle<First>;
+  } else if constexpr (std::is_same_v<First, CallBody> || std::is_same_v<First, CallIndirectBody>) {
+    return handle_native_call<First>;
+  } else {
+    return handle_pair<First, Second, Flow>;
+  }
+}
+
+constexpr Handlers native_handlers = {{
+#define WARPHIVE_OP(name, ...) native_handler<bodies::Body<ir::Op::name>>(),
+#include "ir/ops.inc"
+    handle<bodies::StopBody>,
+#define WARPHIVE_FUSED(first, second, flow) \
+  native_pair_handler<bodies::Body<ir::Op::first>, bodies::Body<ir::Op::second>, flow>(),
+#include "exec/fused.inc"
+}};
+
 // A caller of its own, without locals and so without instrumented ones: clang 19 does not save the
 // base register of a realigned frame around a preserve_none call.
 __attribute__((noinline, no_sanitize("address", "undefined", "thread"))) void run_threaded(
-    const HostMachine& m) {
-  all_handlers.of[m.insn().op](m.pc(), m.fp(), m.memory(), m.limit(), m.fuel(), m.context(),
-                               &all_handlers);
+    const HostMachine& m, const Handlers& handlers) {
+  handlers.of[m.insn().op](m.pc(), m.fp(), m.memory(), m.limit(), m.fuel(), m.context(), &handlers);
+}
+void run_threaded(const HostMachine& m) {
+  run_threaded(m, m.context()->native != nullptr ? native_handlers : all_handlers);
 }
 
 #else
@@ -174,9 +273,11 @@ bool begin_call(const abi::Pool& pool, uint32_t slot, uint32_t function, const u
   return true;
 }
 
+void run_interp(HostContext& context, int64_t fuel) { run_threaded(machine_of(context, fuel)); }
+
 void run_lane_with(Dispatch dispatch, const abi::RunParams& params, abi::LaneRef lane) {
   HostContext context = context_of(params, lane);
-  const HostMachine m = machine_of(context);
+  const HostMachine m = machine_of(context, 0);
   if (dispatch == Dispatch::threaded) {
     run_threaded(m);
   } else {
@@ -185,7 +286,11 @@ void run_lane_with(Dispatch dispatch, const abi::RunParams& params, abi::LaneRef
 }
 
 void run_lane(const abi::RunParams& params, abi::LaneRef lane) {
-  run_lane_with(Dispatch::threaded, params, lane);
+  if (params.pools[lane.pool].native != nullptr) {
+    run_lane_native(params, lane);
+  } else {
+    run_lane_with(Dispatch::threaded, params, lane);
+  }
 }
 
 }  // namespace warphive::exec

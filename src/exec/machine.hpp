@@ -19,8 +19,9 @@
 //   code() layout() pool() header() params()
 //   save(i)                              pc = i, frame and depth to the header
 //   stop_raised() serve(import)          the stop word; one host call at once
-//   reload()                             re-reads sizes kept in registers, after what may change
-//   them
+//   switch_wanted(i) hunts()             whether another tier shall go on at instruction i, or may
+//   soon reload()                             re-reads sizes kept in registers, after what may
+//   change them
 #pragma once
 
 #include <stdint.h>
@@ -75,9 +76,10 @@ template <class M>
 Step pay_slow(M& m, uint64_t units, uint32_t at) {
   settle(m);
   if (m.stop_raised()) return stop(m, abi::Exit::cancelled, at);
+  if (m.switch_wanted(at)) return stop(m, abi::Exit::ready, at);
   const uint64_t left = m.pool().metered != 0 ? m.header().fuel_left : abi::unlimited_fuel;
   if (left < units) return stop(m, abi::Exit::out_of_fuel, at);
-  uint64_t grant = m.params().quantum < units ? units : m.params().quantum;
+  uint64_t grant = m.params().quantum < units || m.hunts() ? units : m.params().quantum;
   if (grant > left) grant = left;
   if (grant > abi::unlimited_fuel) grant = abi::unlimited_fuel;  // it must fit a signed register
   m.granted() = grant;

@@ -83,6 +83,7 @@ constexpr uint64_t ctz64(uint64_t x) {
   return x == 0 ? 64 : static_cast<uint64_t>(__builtin_ctzll(x));
 }
 constexpr uint64_t popcnt64(uint64_t x) { return static_cast<uint64_t>(__builtin_popcountll(x)); }
+constexpr uint32_t wrap64(uint64_t x) { return static_cast<uint32_t>(x); }
 constexpr uint32_t extend8_s32(uint32_t x) {
   return static_cast<uint32_t>(int32_t{static_cast<int8_t>(x)});
 }

@@ -1,0 +1,1025 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/emit.hpp"
+
+#include <cstddef>
+#include <optional>
+
+#include "abi/native.hpp"
+#include "base/check.hpp"
+#include "codegen/float_ops.hpp"
+#include "codegen/scalar.hpp"
+#include "exec/host_machine.hpp"
+#include "exec/native.hpp"
+#include "ir/operands.hpp"
+#include "opt/edit.hpp"
+
+namespace warphive::codegen {
+
+using abi::TrapKind;
+using exec::HostContext;
+using ir::Inst;
+using ir::Op;
+using ir::Shape;
+using scalar::Builder;
+using scalar::Scalar;
+
+std::string function_symbol(std::uint32_t function) { return "f" + std::to_string(function); }
+std::string resume_symbol(std::uint32_t insn) { return "r" + std::to_string(insn); }
+std::string thunk_symbol(std::uint32_t type) { return "t" + std::to_string(type); }
+std::string refuse_symbol(std::uint32_t type) { return "n" + std::to_string(type); }
+
+namespace {
+
+// Frames with more slots than this check the native stack even in functions that call nobody.
+constexpr std::uint32_t small_frame = 128;
+
+constexpr std::uint64_t frame_overflow = 0x8000000080000000u;
+
+}  // namespace
+
+/// Types, declarations and metadata that all functions of a module use.
+struct Emitter::Types {
+  Types(llvm::Module& m, const Source& source)
+      : context(m.getContext()), module(m), program(*source.module) {
+    i32 = llvm::Type::getInt32Ty(context);
+    i64 = llvm::Type::getInt64Ty(context);
+    pointer = llvm::PointerType::get(context, 0);
+    llvm::MDBuilder md(context);
+    llvm::MDNode* root = md.createTBAARoot("warphive");
+    const auto tag = [&](const char* name) {
+      llvm::MDNode* node = md.createTBAAScalarTypeNode(name, root);
+      return md.createTBAAStructTagNode(node, node, 0);
+    };
+    guest = tag("guest memory");
+    frame = tag("frame");
+    fields = tag("context");
+    limit = tag("limit");
+    global = tag("global");
+    table = tag("table");
+    unlikely = md.createBranchWeights(1, 4000);
+  }
+
+  [[nodiscard]] llvm::Type* of(ir::ValueType type) const {
+    switch (type) {
+      case ir::ValueType::i32:
+        return i32;
+      case ir::ValueType::f32:
+        return llvm::Type::getFloatTy(context);
+      case ir::ValueType::f64:
+        return llvm::Type::getDoubleTy(context);
+      default:
+        return i64;
+    }
+  }
+  [[nodiscard]] llvm::Type* of(WebType type) const {
+    switch (type) {
+      case WebType::i32:
+        return i32;
+      case WebType::f32:
+        return llvm::Type::getFloatTy(context);
+      case WebType::f64:
+        return llvm::Type::getDoubleTy(context);
+      default:
+        return i64;
+    }
+  }
+  /// {fuel, result} where there is exactly one; more results are in the frame.
+  [[nodiscard]] llvm::Type* result(const ir::FunctionType& type) const {
+    if (type.results.size() != 1) return i64;
+    return llvm::StructType::get(context, {i64, of(type.results[0])});
+  }
+  [[nodiscard]] llvm::FunctionType* function(std::uint32_t type_index) const {
+    const ir::FunctionType& type = program.types[type_index];
+    std::vector<llvm::Type*> params{pointer, i64, i64};
+    for (const ir::ValueType param : type.params) params.push_back(of(param));
+    return llvm::FunctionType::get(result(type), params, false);
+  }
+  llvm::Function* declare(const std::string& name, llvm::FunctionType* type) {
+    if (llvm::Function* found = module.getFunction(name)) return found;
+    auto* f = llvm::Function::Create(type, llvm::Function::ExternalLinkage, name, module);
+    f->setVisibility(llvm::GlobalValue::HiddenVisibility);
+    f->setDoesNotThrow();
+    f->setDSOLocal(true);
+    f->getArg(0)->addAttr(llvm::Attribute::NoAlias);
+    return f;
+  }
+  [[nodiscard]] llvm::MDNode* empty() const { return llvm::MDNode::get(context, {}); }
+
+  llvm::LLVMContext& context;
+  llvm::Module& module;
+  const ir::Module& program;
+  llvm::Type* i32;
+  llvm::Type* i64;
+  llvm::PointerType* pointer;
+  llvm::MDNode *guest, *frame, *fields, *limit, *global, *table, *unlikely;
+};
+
+/// One llvm::Function: the body itself, or a variant that starts inside.
+class Emitter::FunctionEmitter {
+ public:
+  FunctionEmitter(Emitter& owner, std::uint32_t function, const FunctionAnalysis& analysis)
+      : source_(owner.source_),
+        types_(*owner.types_),
+        b_(owner.context_),
+        index_(function),
+        f_(source_.module->functions[function]),
+        type_(source_.module->types[f_.type]),
+        a_(analysis),
+        base_(source_.encoded->functions[function].entry) {}
+
+  void emit_body() {
+    fn_ = types_.declare(function_symbol(index_), types_.function(f_.type));
+    begin();
+    std::vector<llvm::Value*> params;
+    for (std::uint32_t i = 0; i < type_.params.size(); ++i) params.push_back(fn_->getArg(3 + i));
+    // The frame's slots and its call: one subtraction, a sign bit in either half.
+    llvm::Value* left = b_.CreateSub(frame_, b_.getInt64(f_.frame_slots));
+    llvm::Value* over = b_.CreateICmpNE(b_.CreateAnd(left, frame_overflow), b_.getInt64(0));
+    if (checks_native_stack()) {
+      llvm::Value* sp = stack_pointer();
+      llvm::Value* floor = field(offsetof(HostContext, native_floor), types_.i64);
+      over = b_.CreateOr(over, b_.CreateICmpULT(sp, floor));
+    }
+    llvm::BasicBlock* refuse = block("refuse");
+    llvm::BasicBlock* enter = block("enter");
+    b_.CreateCondBr(over, refuse, enter, types_.unlikely);
+    b_.SetInsertPoint(refuse);
+    llvm::Function* stub = types_.declare(refuse_symbol(f_.type), types_.function(f_.type));
+    std::vector<llvm::Value*> args{context_, frame_, fn_->getArg(2)};
+    args.insert(args.end(), params.begin(), params.end());
+    llvm::CallInst* refused = b_.CreateCall(stub, args);
+    refused->setTailCall();
+    b_.CreateRet(refused);
+
+    b_.SetInsertPoint(enter);
+    set_fuel(fn_->getArg(2));
+    for (std::uint32_t i = 0; i < a_.entry.count && i < params.size(); ++i) {
+      const SlotWeb& entry = a_.range(a_.entry)[i];
+      if (entry.web != no_web) write(entry.web, {params[i], &b_, false});
+    }
+    for (const SlotWeb& entry : a_.range(a_.zeroed)) write(entry.web, {b_.getInt32(0), &b_, false});
+    if (a_.blocks[0].need != 0) check(a_.blocks[0].need, 1, a_.entry_live);
+    b_.CreateBr(blocks_[0]);
+    emit_blocks();
+  }
+
+  bool emit_resume(std::uint32_t inst) {
+    std::optional<std::uint32_t> at_block;
+    std::uint32_t after = ir::none;
+    for (std::uint32_t i = 0; i < f_.blocks.size(); ++i) {
+      if (f_.blocks[i] == inst && a_.blocks[i].is_check) at_block = i;
+    }
+    if (!at_block && inst != 0 && a_.sites[inst - 1] != ir::none &&
+        a_.site_list[a_.sites[inst - 1]].checks_after) {
+      after = inst - 1;
+    }
+    if (!at_block && after == ir::none) return false;
+    is_resume_ = true;
+    fn_ = types_.declare(
+        resume_symbol(base_ + inst),
+        llvm::FunctionType::get(types_.i64, {types_.pointer, types_.i64, types_.i64}, false));
+    begin();
+    set_fuel(fn_->getArg(2));
+    const SlotRange live =
+        at_block ? a_.blocks[*at_block].live_in : a_.site_list[a_.sites[after]].live_after;
+    for (const SlotWeb& entry : a_.range(live)) write(entry.web, load_slot(entry));
+    resume_after_ = after;
+    if (!at_block) resume_block_ = block("resume");
+    b_.CreateBr(at_block ? blocks_[*at_block] : resume_block_);
+    emit_blocks();
+    return true;
+  }
+
+ private:
+  llvm::BasicBlock* block(const char* name) {
+    return llvm::BasicBlock::Create(types_.context, name, fn_);
+  }
+
+  void begin() {
+    fn_->addFnAttr(llvm::Attribute::NoUnwind);
+    context_ = fn_->getArg(0);
+    frame_ = fn_->getArg(1);
+    b_.SetInsertPoint(block("entry"));
+    fuel_ = b_.CreateAlloca(types_.i64, nullptr, "fuel");
+    webs_.resize(a_.webs.size());
+    for (std::size_t i = 0; i < webs_.size(); ++i) {
+      webs_[i] = b_.CreateAlloca(types_.of(a_.webs[i].type));
+    }
+    blocks_.resize(f_.blocks.size());
+    for (std::size_t i = 0; i < blocks_.size(); ++i) blocks_[i] = block("b");
+  }
+
+  [[nodiscard]] bool checks_native_stack() const {
+    if (f_.frame_slots > small_frame) return true;
+    for (const Inst& inst : f_.code) {
+      if (opt::is_call(inst.op) || inst.op == Op::host_call) return true;
+    }
+    return false;
+  }
+
+  llvm::Value* stack_pointer() {
+    const bool x86 = types_.module.getTargetTriple().rfind("x86_64", 0) == 0;
+    llvm::MDNode* name =
+        llvm::MDNode::get(types_.context, llvm::MDString::get(types_.context, x86 ? "rsp" : "sp"));
+    return b_.CreateIntrinsic(llvm::Intrinsic::read_register, {types_.i64},
+                              {llvm::MetadataAsValue::get(types_.context, name)});
+  }
+
+  // The context, the frame and the fuel
+
+  /// A field that never changes while compiled code runs.
+  llvm::Value* field(std::size_t offset, llvm::Type* type) {
+    llvm::LoadInst* load = b_.CreateAlignedLoad(
+        type, b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), context_, offset), llvm::Align(8));
+    load->setMetadata(llvm::LLVMContext::MD_tbaa, types_.fields);
+    load->setMetadata(llvm::LLVMContext::MD_invariant_load, types_.empty());
+    return load;
+  }
+  llvm::Value* byte(llvm::Value* from, std::uint64_t offset) {
+    return b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), from, offset);
+  }
+  /// Of what never changes while the pool lives.
+  llvm::Value* constant_load(llvm::Type* type, llvm::Value* from, std::uint64_t offset) {
+    llvm::LoadInst* load = b_.CreateAlignedLoad(type, byte(from, offset), llvm::Align(4));
+    load->setMetadata(llvm::LLVMContext::MD_invariant_load, types_.empty());
+    return load;
+  }
+  llvm::Value* layout_field(std::size_t offset, llvm::Type* type) {
+    return constant_load(type, field(offsetof(HostContext, layout), types_.pointer), offset);
+  }
+  llvm::Value* fuel() { return b_.CreateLoad(types_.i64, fuel_); }
+  void set_fuel(llvm::Value* value) { b_.CreateStore(value, fuel_); }
+
+  /// Of slot 0, in the block that is being made.
+  llvm::Value* frame_pointer() {
+    if (frame_pointer_block_ != b_.GetInsertBlock()) {
+      llvm::Value* end = field(offsetof(HostContext, stack_end), types_.pointer);
+      llvm::Value* left = b_.CreateNeg(b_.CreateAnd(frame_, 0xffffffffu));
+      frame_pointer_ = b_.CreateGEP(types_.i64, end, left);
+      frame_pointer_block_ = b_.GetInsertBlock();
+    }
+    return frame_pointer_;
+  }
+  llvm::Value* slot_pointer(std::uint32_t slot) {
+    return b_.CreateConstInBoundsGEP1_64(types_.i64, frame_pointer(), slot);
+  }
+  llvm::StoreInst* store_slot(std::uint32_t slot, llvm::Value* bits) {
+    llvm::StoreInst* store = b_.CreateAlignedStore(bits, slot_pointer(slot), llvm::Align(8));
+    store->setMetadata(llvm::LLVMContext::MD_tbaa, types_.frame);
+    return store;
+  }
+  void store_live(SlotRange range) {
+    for (const SlotWeb& entry : a_.range(range)) {
+      store_slot(entry.slot, scalar::integer_of(read(entry.web), 64).value);
+    }
+  }
+  Scalar load_slot(const SlotWeb& entry) {
+    llvm::LoadInst* load =
+        b_.CreateAlignedLoad(types_.i64, slot_pointer(entry.slot), llvm::Align(8));
+    load->setMetadata(llvm::LLVMContext::MD_tbaa, types_.frame);
+    return {load, &b_, false};
+  }
+
+  // Values
+
+  Scalar read(WebId web) {
+    const Web& w = a_.webs[web];
+    return {b_.CreateLoad(types_.of(w.type), webs_[web]), &b_, w.raw};
+  }
+  Scalar read_integer(WebId web, unsigned bits) { return scalar::integer_of(read(web), bits); }
+  void write(WebId web, Scalar value) {
+    if (web == no_web) return;
+    const Web& w = a_.webs[web];
+    if (!w.raw) value = scalar::canonical(value);
+    switch (w.type) {
+      case WebType::i32:
+        value = scalar::integer_of(value, 32);
+        break;
+      case WebType::i64:
+        value = scalar::integer_of(value, 64);
+        break;
+      case WebType::f32:
+        value = scalar::as_f32(value);
+        break;
+      case WebType::f64:
+        value = scalar::as_f64(value);
+        break;
+    }
+    b_.CreateStore(value.value, webs_[web]);
+  }
+  /// As the machine type of a parameter or result.
+  llvm::Value* typed(const Scalar& x, ir::ValueType type) {
+    const Scalar exact = scalar::canonical(x);
+    switch (type) {
+      case ir::ValueType::i32:
+        return scalar::integer_of(exact, 32).value;
+      case ir::ValueType::f32:
+        return scalar::as_f32(exact).value;
+      case ir::ValueType::f64:
+        return scalar::as_f64(exact).value;
+      default:
+        return scalar::integer_of(exact, 64).value;
+    }
+  }
+  Scalar integer_constant(std::uint64_t value, unsigned bits) {
+    return {llvm::ConstantInt::get(b_.getIntNTy(bits),
+                                   value & (bits == 64 ? ~std::uint64_t{0} : 0xffffffffu)),
+            &b_, false};
+  }
+
+  // Ways out
+
+  llvm::Value* helper(std::size_t which, llvm::ArrayRef<llvm::Value*> args) {
+    std::vector<llvm::Type*> params;
+    for (llvm::Value* arg : args) params.push_back(arg->getType());
+    llvm::Value* table = field(offsetof(HostContext, helpers), types_.pointer);
+    llvm::LoadInst* entry = b_.CreateAlignedLoad(
+        types_.pointer, b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), table, which),
+        llvm::Align(8));
+    entry->setMetadata(llvm::LLVMContext::MD_invariant_load, types_.empty());
+    llvm::CallInst* call =
+        b_.CreateCall(llvm::FunctionType::get(types_.i64, params, false), entry, args);
+    call->setDoesNotThrow();
+    if (which == offsetof(exec::NativeHelpers, refill) ||
+        which == offsetof(exec::NativeHelpers, trap)) {
+      // They touch nothing that compiled code reads: not memory, nor sizes, nor slots.
+      call->setMemoryEffects(llvm::MemoryEffects::inaccessibleMemOnly());
+    }
+    return call;
+  }
+  void return_stopped(llvm::Value* fuel) {
+    if (!is_resume_ && type_.results.size() == 1) {
+      llvm::Value* result = llvm::PoisonValue::get(types_.result(type_));
+      b_.CreateRet(b_.CreateInsertValue(result, fuel, {0}));
+    } else {
+      b_.CreateRet(fuel);
+    }
+  }
+  void return_stopped() {
+    return_stopped(b_.getInt64(static_cast<std::uint64_t>(abi::native_stopped)));
+  }
+
+  /// Fuel for `need` units, or the lane stops at `inst`.
+  void check(std::uint64_t need, std::uint32_t inst, SlotRange live) {
+    llvm::Value* have = fuel();
+    llvm::BasicBlock* low = block("low");
+    llvm::BasicBlock* enough = block("enough");
+    llvm::Value* is_low = b_.CreateICmpSLT(have, b_.getInt64(need));
+    b_.CreateCondBr(is_low, low, enough, types_.unlikely);
+    b_.SetInsertPoint(low);
+    refill(have, need, inst, live, enough);
+    b_.SetInsertPoint(enough);
+  }
+  void refill(llvm::Value* have, std::uint64_t need, std::uint32_t inst, SlotRange live,
+              llvm::BasicBlock* enough) {
+    llvm::Value* more =
+        helper(offsetof(exec::NativeHelpers, refill),
+               {context_, frame_, have, b_.getInt32(static_cast<std::uint32_t>(need)),
+                b_.getInt32(base_ + inst)});
+    set_fuel(more);
+    llvm::BasicBlock* stopped = block("stopped");
+    b_.CreateCondBr(b_.CreateICmpSLT(more, b_.getInt64(0)), stopped, enough, types_.unlikely);
+    b_.SetInsertPoint(stopped);
+    store_live(live);
+    return_stopped();
+  }
+
+  /// One block for all traps of the function.
+  void trap_if(llvm::Value* condition, llvm::Value* kind, std::uint32_t inst) {
+    if (trap_block_ == nullptr) {
+      trap_block_ = block("trap");
+      Builder t(trap_block_);
+      trap_fuel_ = t.CreatePHI(types_.i64, 8);
+      trap_insn_ = t.CreatePHI(types_.i32, 8);
+      trap_kind_ = t.CreatePHI(types_.i32, 8);
+    }
+    trap_fuel_->addIncoming(fuel(), b_.GetInsertBlock());
+    trap_insn_->addIncoming(b_.getInt32(base_ + inst), b_.GetInsertBlock());
+    trap_kind_->addIncoming(kind, b_.GetInsertBlock());
+    if (condition == nullptr) {
+      b_.CreateBr(trap_block_);
+      return;
+    }
+    llvm::BasicBlock* next = block("ok");
+    b_.CreateCondBr(condition, trap_block_, next, types_.unlikely);
+    b_.SetInsertPoint(next);
+  }
+  void trap_if(llvm::Value* condition, TrapKind kind, std::uint32_t inst) {
+    trap_if(condition, scalar::kind(b_, kind), inst);
+  }
+  void trap_on(TrapKind, std::uint32_t) {}  // the table's rows that cannot trap
+  void trap_on(const scalar::Traps& traps, std::uint32_t inst) {
+    for (const auto& [condition, kind] : traps.tests) trap_if(condition, kind, inst);
+  }
+
+  // Blocks and instructions
+
+  [[nodiscard]] std::size_t end_of(std::uint32_t index) const {
+    return index + 1 < f_.blocks.size() ? f_.blocks[index + 1] : f_.code.size();
+  }
+
+  void emit_blocks() {
+    for (std::uint32_t i = 0; i < f_.blocks.size(); ++i) {
+      b_.SetInsertPoint(blocks_[i]);
+      const BlockFacts& facts = a_.blocks[i];
+      if (facts.is_check && i != 0) check(facts.need, f_.blocks[i], facts.live_in);
+      bool open = true;
+      for (std::size_t k = f_.blocks[i]; k < end_of(i); ++k) {
+        emit(static_cast<std::uint32_t>(k), i);
+        open = !ir::ends_block(f_.code[k].op);
+      }
+      if (open) b_.CreateBr(blocks_[i + 1]);
+    }
+    if (trap_block_ != nullptr) {
+      b_.SetInsertPoint(trap_block_);
+      llvm::Value* result = helper(offsetof(exec::NativeHelpers, trap),
+                                   {context_, frame_, trap_fuel_, trap_insn_, trap_kind_});
+      return_stopped(result);
+    }
+  }
+
+  void branch(llvm::Value* condition, std::uint32_t target, std::uint32_t next) {
+    b_.CreateCondBr(condition, blocks_[target], blocks_[next]);
+  }
+
+  void emit(std::uint32_t at, std::uint32_t block_index) {
+    const Inst& inst = f_.code[at];
+    const InstWebs& webs = a_.insts[at];
+    if (is_out_of_line(inst)) {
+      emit_step(at);
+      return;
+    }
+    switch (inst.op) {
+#define WARPHIVE_X(src, web) \
+  [[maybe_unused]] const Scalar x = operand(webs.reads[web], src, float_operand(inst.op))
+#define WARPHIVE_EMIT_d_a(name, dst, src, result, trap)                \
+  case Op::name: {                                                     \
+    WARPHIVE_X(src, 1);                                                \
+    using namespace scalar; /* NOLINT(google-build-using-namespace) */ \
+    trap_on(trap, at);                                                 \
+    write(webs.writes[0], extended(result));                           \
+    break;                                                             \
+  }
+#define WARPHIVE_EMIT_d_ab(name, dst, src, result, trap)                  \
+  case Op::name: {                                                        \
+    WARPHIVE_X(src, 1);                                                   \
+    const Scalar y = operand(webs.reads[2], src, float_operand(inst.op)); \
+    using namespace scalar; /* NOLINT(google-build-using-namespace) */    \
+    trap_on(trap, at);                                                    \
+    write(webs.writes[0], extended(result));                              \
+    break;                                                                \
+  }
+#define WARPHIVE_EMIT_d_ak(name, dst, src, result, trap)               \
+  case Op::name: {                                                     \
+    WARPHIVE_X(src, 1);                                                \
+    const Scalar y = integer_constant(inst.imm, src);                  \
+    using namespace scalar; /* NOLINT(google-build-using-namespace) */ \
+    trap_on(trap, at);                                                 \
+    write(webs.writes[0], extended(result));                           \
+    break;                                                             \
+  }
+#define WARPHIVE_EMIT_br_ab(name, dst, src, result, trap)                 \
+  case Op::name: {                                                        \
+    WARPHIVE_X(src, 0);                                                   \
+    const Scalar y = operand(webs.reads[1], src, float_operand(inst.op)); \
+    using namespace scalar; /* NOLINT(google-build-using-namespace) */    \
+    branch((result).value, ir::imm_low(inst), block_index + 1);           \
+    break;                                                                \
+  }
+#define WARPHIVE_EMIT_br_ak(name, dst, src, result, trap)                                          \
+  case Op::name: {                                                                                 \
+    WARPHIVE_X(src, 0);                                                                            \
+    const Scalar y = integer_constant(static_cast<std::uint64_t>(ir::branch_constant(inst)), src); \
+    using namespace scalar; /* NOLINT(google-build-using-namespace) */                             \
+    branch((result).value, ir::imm_low(inst), block_index + 1);                                    \
+    break;                                                                                         \
+  }
+// All other shapes have arms below; a new shape does not compile until it has one here.
+#define WARPHIVE_EMIT_d_k(...)
+#define WARPHIVE_EMIT_d_abc(...)
+#define WARPHIVE_EMIT_d_g(...)
+#define WARPHIVE_EMIT_g_a(...)
+#define WARPHIVE_EMIT_d_ag(...)
+#define WARPHIVE_EMIT_ab_g(...)
+#define WARPHIVE_EMIT_a_g(...)
+#define WARPHIVE_EMIT_g(...)
+#define WARPHIVE_EMIT_load(...)
+#define WARPHIVE_EMIT_store(...)
+#define WARPHIVE_EMIT_bulk(...)
+#define WARPHIVE_EMIT_br(...)
+#define WARPHIVE_EMIT_br_table(...)
+#define WARPHIVE_EMIT_enter(...)
+#define WARPHIVE_EMIT_call(...)
+#define WARPHIVE_EMIT_call_indirect(...)
+#define WARPHIVE_EMIT_ret(...)
+#define WARPHIVE_EMIT_ret_mov(...)
+#define WARPHIVE_OP(name, shape, dst, src, traits, result, trap) \
+  WARPHIVE_EMIT_##shape(name, dst, src, result, trap)
+#include "ir/ops.inc"
+      default:
+        emit_other(at, inst, webs);
+        break;
+    }
+  }
+
+  static FloatKind float_operand(Op op) {
+    return shows_bits(op) || op == Op::mov ? FloatKind::none : float_operands(op);
+  }
+  Scalar operand(WebId web, unsigned bits, FloatKind kind) {
+    const Scalar x = read(web);
+    if (kind == FloatKind::f32) return scalar::as_f32(x);
+    if (kind == FloatKind::f64) return scalar::as_f64(x);
+    return bits == 0 ? x : scalar::integer_of(x, bits);
+  }
+  static Scalar extended(const Scalar& x) { return x.bits() == 1 ? scalar::integer_of(x, 32) : x; }
+
+  void emit_other(std::uint32_t at, const Inst& inst, const InstWebs& webs) {
+    switch (info(inst.op).shape) {
+      case Shape::d_k:
+        write(webs.writes[0], integer_constant(inst.imm, 64));
+        break;
+      case Shape::d_a:
+        break;
+      case Shape::d_abc: {
+        llvm::Value* condition =
+            b_.CreateICmpNE(read_integer(webs.reads[3], 32).value, b_.getInt32(0));
+        Scalar x = read(webs.reads[1]);
+        Scalar y = read(webs.reads[2]);
+        if (x.value->getType() != y.value->getType()) {
+          x = scalar::integer_of(x, 64);
+          y = scalar::integer_of(y, 64);
+        } else if (x.raw != y.raw) {
+          x = scalar::canonical(x);
+          y = scalar::canonical(y);
+        }
+        write(webs.writes[0], {b_.CreateSelect(condition, x.value, y.value), &b_, x.raw});
+        break;
+      }
+      case Shape::d_g:
+        emit_get(inst, webs);
+        break;
+      case Shape::g_a: {
+        llvm::StoreInst* store = b_.CreateAlignedStore(read_integer(webs.reads[0], 64).value,
+                                                       global_pointer(inst), llvm::Align(8));
+        store->setMetadata(llvm::LLVMContext::MD_tbaa, types_.global);
+        break;
+      }
+      case Shape::load:
+        emit_load(at, inst, webs);
+        break;
+      case Shape::store:
+        emit_store(at, inst, webs);
+        break;
+      case Shape::g:
+        if (inst.op == Op::charge) {
+          set_fuel(b_.CreateSub(fuel(), b_.getInt64(inst.imm)));
+        } else {
+          trap_if(nullptr, static_cast<TrapKind>(inst.imm), at);
+        }
+        break;
+      case Shape::br:
+        b_.CreateBr(blocks_[ir::imm_low(inst)]);
+        break;
+      case Shape::br_table: {
+        const auto& table = f_.branch_tables[ir::imm_low(inst)];
+        const auto count = static_cast<unsigned>(table.size() - 1);
+        llvm::SwitchInst* jump =
+            b_.CreateSwitch(read_integer(webs.reads[0], 32).value, blocks_[table.back()], count);
+        for (unsigned i = 0; i < count; ++i) jump->addCase(b_.getInt32(i), blocks_[table[i]]);
+        break;
+      }
+      case Shape::enter:
+        break;
+      case Shape::call:
+      case Shape::call_indirect:
+        emit_call(at, inst, webs);
+        break;
+      case Shape::ret: {
+        std::vector<Scalar> values;
+        for (const SlotWeb& entry : a_.range(a_.site_list[a_.sites[at]].inputs)) {
+          values.push_back(read(entry.web));
+        }
+        emit_return(values);
+        break;
+      }
+      case Shape::ret_mov:
+        emit_return({read(webs.reads[1])});
+        break;
+      default:
+        WARPHIVE_CHECK(false);
+    }
+  }
+
+  void emit_return(const std::vector<Scalar>& values) {
+    llvm::Value* left = fuel();
+    if (!is_resume_ && type_.results.size() == 1) {
+      llvm::Value* result = llvm::PoisonValue::get(types_.result(type_));
+      result = b_.CreateInsertValue(result, left, {0});
+      result = b_.CreateInsertValue(result, typed(values[0], type_.results[0]), {1});
+      b_.CreateRet(result);
+      return;
+    }
+    for (std::uint32_t i = 0; i < values.size(); ++i) {
+      store_slot(i, scalar::integer_of(values[i], 64).value);
+    }
+    b_.CreateRet(left);
+  }
+
+  llvm::Value* global_pointer(const Inst& inst) {
+    llvm::Value* globals = field(offsetof(HostContext, globals), types_.pointer);
+    return b_.CreateConstInBoundsGEP1_64(types_.i64, globals, ir::imm_low(inst));
+  }
+
+  void emit_get(const Inst& inst, const InstWebs& webs) {
+    if (inst.op == Op::ref_func) {
+      write(webs.writes[0], integer_constant(inst.imm + 1, 64));
+      return;
+    }
+    if (inst.op == Op::memory_size) {
+      write(webs.writes[0], {b_.CreateLShr(memory_limit(ir::imm_low(inst)), 16), &b_, false});
+      return;
+    }
+    WARPHIVE_CHECK(inst.op == Op::global_get);
+    llvm::Type* type = types_.of(source_.module->globals[ir::imm_low(inst)].type);
+    llvm::LoadInst* load = b_.CreateAlignedLoad(type, global_pointer(inst), llvm::Align(8));
+    load->setMetadata(llvm::LLVMContext::MD_tbaa, types_.global);
+    write(webs.writes[0], {load, &b_, false});
+  }
+
+  // Memories
+
+  /// Bytes that a memory has now.
+  llvm::Value* memory_limit(std::uint32_t index) {
+    const ir::Memory& memory = source_.module->memories[index];
+    if (!memory.grows) return b_.getInt64(std::uint64_t{memory.min_pages} * abi::page_bytes);
+    llvm::LoadInst* load = nullptr;
+    if (index == 0) {
+      load = b_.CreateAlignedLoad(types_.i64, byte(context_, offsetof(HostContext, limit0)),
+                                  llvm::Align(8));
+    } else {
+      llvm::Value* at = layout_field(offsetof(abi::ProgramLayout, memory_pages_at), types_.i32);
+      llvm::Value* pages =
+          b_.CreateInBoundsGEP(b_.getInt8Ty(), field(offsetof(HostContext, state), types_.pointer),
+                               b_.CreateZExt(at, types_.i64));
+      load =
+          b_.CreateAlignedLoad(types_.i32, byte(pages, 4 * std::uint64_t{index}), llvm::Align(4));
+    }
+    load->setMetadata(llvm::LLVMContext::MD_tbaa, types_.limit);
+    if (index == 0) return load;
+    return b_.CreateShl(b_.CreateZExt(load, types_.i64), 16);
+  }
+  llvm::Value* memory_base(std::uint32_t index) {
+    if (index == 0) return field(offsetof(HostContext, memory0), types_.pointer);
+    llvm::Value* memories = layout_field(offsetof(abi::ProgramLayout, memories), types_.pointer);
+    llvm::Value* at = constant_load(
+        types_.i64, memories, sizeof(abi::MemoryLayout) * index + offsetof(abi::MemoryLayout, at));
+    return b_.CreateInBoundsGEP(b_.getInt8Ty(),
+                                field(offsetof(HostContext, memory), types_.pointer), at);
+  }
+  llvm::Value* address(std::uint32_t at, WebId web, const Inst& inst, std::uint64_t bytes) {
+    llvm::Value* start = b_.CreateZExt(read_integer(web, 32).value, types_.i64);
+    llvm::Value* where = b_.CreateAdd(start, b_.getInt64(ir::imm_low(inst)), "", true, true);
+    llvm::Value* limit = memory_limit(ir::imm_high(inst));
+    if (const auto* fixed = llvm::dyn_cast<llvm::ConstantInt>(limit)) {
+      const std::uint64_t beyond = std::uint64_t{ir::imm_low(inst)} + bytes;
+      if (fixed->getZExtValue() < beyond) {
+        trap_if(b_.getTrue(), TrapKind::memory_out_of_bounds, at);
+      } else {
+        trap_if(b_.CreateICmpUGT(start, b_.getInt64(fixed->getZExtValue() - beyond)),
+                TrapKind::memory_out_of_bounds, at);
+      }
+    } else {
+      trap_if(b_.CreateICmpUGT(b_.CreateAdd(where, b_.getInt64(bytes), "", true, true), limit),
+              TrapKind::memory_out_of_bounds, at);
+    }
+    return b_.CreateInBoundsGEP(b_.getInt8Ty(), memory_base(ir::imm_high(inst)), where);
+  }
+  void emit_load(std::uint32_t at, const Inst& inst, const InstWebs& webs) {
+    const unsigned bits = ir::info(inst.op).src_bits;
+    llvm::Value* from = address(at, webs.reads[1], inst, bits / 8);
+    const WebType want = webs.writes[0] == no_web ? WebType::i64 : a_.webs[webs.writes[0]].type;
+    llvm::Type* type = b_.getIntNTy(bits);
+    if (inst.op == Op::load32_u && want == WebType::f32) type = b_.getFloatTy();
+    if (inst.op == Op::load64 && want == WebType::f64) type = b_.getDoubleTy();
+    llvm::LoadInst* load = b_.CreateAlignedLoad(type, from, llvm::Align(1));
+    load->setMetadata(llvm::LLVMContext::MD_tbaa, types_.guest);
+    llvm::Value* value = load;
+    switch (inst.op) {
+      case Op::load8_s32:
+      case Op::load16_s32:
+        value = b_.CreateSExt(value, types_.i32);
+        break;
+      case Op::load8_s64:
+      case Op::load16_s64:
+      case Op::load32_s64:
+        value = b_.CreateSExt(value, types_.i64);
+        break;
+      case Op::load8_u:
+      case Op::load16_u:
+        value = b_.CreateZExt(value, types_.i32);
+        break;
+      default:
+        break;
+    }
+    write(webs.writes[0], {value, &b_, false});
+  }
+  void emit_store(std::uint32_t at, const Inst& inst, const InstWebs& webs) {
+    const unsigned bits = ir::info(Op{inst.op}).src_bits;
+    llvm::Value* to = address(at, webs.reads[0], inst, bits / 8);
+    const Scalar x = scalar::canonical(read(webs.reads[1]));
+    llvm::Value* value = x.value;
+    if (!x.is_float() || x.bits() != bits) value = scalar::integer_of(x, bits).value;
+    llvm::StoreInst* store = b_.CreateAlignedStore(value, to, llvm::Align(1));
+    store->setMetadata(llvm::LLVMContext::MD_tbaa, types_.guest);
+  }
+
+  // Calls, and ops served out of line
+
+  struct Callee {
+    llvm::FunctionType* type;
+    llvm::Value* code;
+    const ir::FunctionType* signature;
+    std::uint32_t header_slot;
+  };
+
+  Callee resolve(std::uint32_t at, const Inst& inst, const InstWebs& webs) {
+    const ir::Module& module = *source_.module;
+    if (inst.op == Op::call) {
+      const ir::Function& f = module.functions[ir::imm_low(inst)];
+      llvm::FunctionType* type = types_.function(f.type);
+      return {type, types_.declare(function_symbol(ir::imm_low(inst)), type), &module.types[f.type],
+              f.header_slot};
+    }
+    const std::uint32_t table = ir::imm_low(inst);
+    const std::uint32_t type_index = ir::imm_high(inst);
+    llvm::Value* index = read_integer(webs.reads[1], 32).value;
+    llvm::Value* size = nullptr;
+    if (module.tables[table].changes) {
+      llvm::Value* sizes = field(offsetof(HostContext, table_sizes), types_.pointer);
+      llvm::LoadInst* load = b_.CreateAlignedLoad(
+          types_.i32, b_.CreateConstInBoundsGEP1_64(types_.i32, sizes, table), llvm::Align(4));
+      load->setMetadata(llvm::LLVMContext::MD_tbaa, types_.table);
+      size = load;
+    } else {
+      size = b_.getInt32(module.tables[table].min);
+    }
+    trap_if(b_.CreateICmpUGE(index, size), TrapKind::undefined_element, at);
+    llvm::Value* elements = field(offsetof(HostContext, table0), types_.pointer);
+    if (table != 0) elements = table_elements(table);
+    llvm::LoadInst* element = b_.CreateAlignedLoad(
+        types_.i64, b_.CreateInBoundsGEP(types_.i64, elements, b_.CreateZExt(index, types_.i64)),
+        llvm::Align(8));
+    element->setMetadata(llvm::LLVMContext::MD_tbaa, types_.table);
+    trap_if(b_.CreateICmpEQ(element, b_.getInt64(0)), TrapKind::uninitialized_element, at);
+    llvm::Value* targets = field(offsetof(HostContext, targets), types_.pointer);
+    llvm::Value* target =
+        b_.CreateInBoundsGEP(b_.getInt8Ty(), targets,
+                             b_.CreateMul(b_.CreateSub(element, b_.getInt64(1)),
+                                          b_.getInt64(sizeof(abi::NativeTarget))));
+    llvm::LoadInst* type = b_.CreateAlignedLoad(
+        types_.i32,
+        b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), target, offsetof(abi::NativeTarget, type)),
+        llvm::Align(4));
+    type->setMetadata(llvm::LLVMContext::MD_invariant_load, types_.empty());
+    trap_if(b_.CreateICmpNE(type, b_.getInt32(type_index)), TrapKind::indirect_call_mismatch, at);
+    llvm::LoadInst* code = b_.CreateAlignedLoad(
+        types_.pointer,
+        b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), target, offsetof(abi::NativeTarget, code)),
+        llvm::Align(8));
+    code->setMetadata(llvm::LLVMContext::MD_invariant_load, types_.empty());
+    const ir::FunctionType& signature = module.types[type_index];
+    return {types_.function(type_index), code, &signature,
+            std::max(ir::param_slots(signature), ir::result_slots(signature))};
+  }
+
+  /// Where the elements of a table other than 0 lie in this instance's state.
+  llvm::Value* table_elements(std::uint32_t table) {
+    llvm::Value* tables = layout_field(offsetof(abi::ProgramLayout, tables), types_.pointer);
+    llvm::Value* at = constant_load(
+        types_.i32, tables, sizeof(abi::TableLayout) * table + offsetof(abi::TableLayout, at));
+    return b_.CreateInBoundsGEP(b_.getInt8Ty(), field(offsetof(HostContext, state), types_.pointer),
+                                b_.CreateZExt(at, types_.i64));
+  }
+
+  void emit_call(std::uint32_t at, const Inst& inst, const InstWebs& webs) {
+    const Site& site = a_.site_list[a_.sites[at]];
+    const Callee callee = resolve(at, inst, webs);
+    const ir::FunctionType& signature = *callee.signature;
+    llvm::Value* frame = b_.CreateSub(frame_, b_.getInt64((std::uint64_t{1} << 32) + inst.a));
+    std::vector<llvm::Value*> args{context_, frame, fuel()};
+    const auto inputs = a_.range(site.inputs);
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      args.push_back(typed(read(inputs[i].web), signature.params[i]));
+    }
+    llvm::CallInst* call = b_.CreateCall(callee.type, callee.code, args);
+    call->setDoesNotThrow();
+    llvm::Value* left = call;
+    const auto outputs = a_.range(site.outputs);
+    if (signature.results.size() == 1) {
+      left = b_.CreateExtractValue(call, {0});
+      write(outputs[0].web, {b_.CreateExtractValue(call, {1}), &b_, false});
+    }
+    set_fuel(left);
+    llvm::BasicBlock* low = block("behind_low");
+    llvm::BasicBlock* left_early = block("unwind");
+    llvm::BasicBlock* after = block("behind");
+    if (signature.results.size() > 1) {
+      // Results are in the frame, unless the callee stopped.
+      llvm::BasicBlock* returned = block("returned");
+      b_.CreateCondBr(b_.CreateICmpSLT(left, b_.getInt64(0)), left_early, returned,
+                      types_.unlikely);
+      b_.SetInsertPoint(returned);
+      for (const SlotWeb& entry : outputs) write(entry.web, load_slot(entry));
+    }
+    b_.CreateCondBr(b_.CreateICmpSLT(left, b_.getInt64(site.need_after)), low, after,
+                    types_.unlikely);
+    b_.SetInsertPoint(left_early);
+    store_live(site.live);
+    store_slot(inst.a + callee.header_slot, b_.getInt64(abi::pack_header(base_ + at + 1, inst.a)));
+    if (inst.op == Op::call_indirect) {
+      // The interpreter makes the call again where it was refused. Else the callee's frame may lie
+      // over the index.
+      llvm::BasicBlock* refused = block("refused");
+      llvm::BasicBlock* leave = block("leave");
+      b_.CreateCondBr(
+          b_.CreateICmpEQ(left, b_.getInt64(static_cast<std::uint64_t>(abi::native_refused))),
+          refused, leave);
+      b_.SetInsertPoint(refused);
+      store_slot(inst.b, read_integer(webs.reads[1], 64).value);
+      b_.CreateBr(leave);
+      b_.SetInsertPoint(leave);
+    }
+    helper(offsetof(exec::NativeHelpers, leave), {context_, frame_, left, b_.getInt32(base_ + at)});
+    return_stopped();
+    b_.SetInsertPoint(low);
+    llvm::BasicBlock* poor = block("poor");
+    b_.CreateCondBr(b_.CreateICmpSLT(left, b_.getInt64(0)), left_early, poor);
+    b_.SetInsertPoint(poor);
+    refill_behind(at, site, after);
+    continue_behind(at, site, after);
+  }
+
+  void refill_behind(std::uint32_t at, const Site& site, llvm::BasicBlock* after) {
+    refill(fuel(), site.need_after, at + 1, site.live_after, after);
+  }
+  /// What runs behind a site; a variant that begins here comes in before the check.
+  void continue_behind(std::uint32_t at, const Site& site, llvm::BasicBlock* after) {
+    if (at == resume_after_) {
+      b_.SetInsertPoint(resume_block_);
+      llvm::Value* have = fuel();
+      llvm::BasicBlock* poor = block("resume_low");
+      b_.CreateCondBr(b_.CreateICmpSLT(have, b_.getInt64(site.need_after)), poor, after,
+                      types_.unlikely);
+      b_.SetInsertPoint(poor);
+      refill_behind(at, site, after);
+    }
+    b_.SetInsertPoint(after);
+  }
+
+  void emit_step(std::uint32_t at) {
+    const Site& site = a_.site_list[a_.sites[at]];
+    store_live(site.inputs);
+    llvm::Value* left = helper(offsetof(exec::NativeHelpers, step),
+                               {context_, frame_, fuel(), b_.getInt32(base_ + at)});
+    llvm::BasicBlock* stopped = block("stopped");
+    llvm::BasicBlock* done = block("done");
+    b_.CreateCondBr(b_.CreateICmpSLT(left, b_.getInt64(0)), stopped, done, types_.unlikely);
+    b_.SetInsertPoint(stopped);
+    store_live(site.live);
+    return_stopped();
+    b_.SetInsertPoint(done);
+    set_fuel(left);
+    for (const SlotWeb& entry : a_.range(site.outputs)) write(entry.web, load_slot(entry));
+    if (!site.checks_after) return;
+    llvm::BasicBlock* low = block("low");
+    llvm::BasicBlock* after = block("behind");
+    b_.CreateCondBr(b_.CreateICmpSLT(left, b_.getInt64(site.need_after)), low, after,
+                    types_.unlikely);
+    b_.SetInsertPoint(low);
+    refill_behind(at, site, after);
+    continue_behind(at, site, after);
+  }
+
+  const Source& source_;
+  Types& types_;
+  Builder b_;
+  std::uint32_t index_;
+  const ir::Function& f_;
+  const ir::FunctionType& type_;
+  const FunctionAnalysis& a_;
+  std::uint32_t base_;  // index of the function's first instruction in the encoded program
+  bool is_resume_ = false;
+  std::uint32_t resume_after_ = ir::none;
+  llvm::BasicBlock* resume_block_ = nullptr;
+  llvm::Function* fn_ = nullptr;
+  llvm::Value* context_ = nullptr;
+  llvm::Value* frame_ = nullptr;
+  llvm::Value* fuel_ = nullptr;
+  llvm::Value* frame_pointer_ = nullptr;  // valid in the next
+  llvm::BasicBlock* frame_pointer_block_ = nullptr;
+  std::vector<llvm::Value*> webs_;
+  std::vector<llvm::BasicBlock*> blocks_;
+  llvm::BasicBlock* trap_block_ = nullptr;
+  llvm::PHINode *trap_fuel_ = nullptr, *trap_insn_ = nullptr, *trap_kind_ = nullptr;
+};
+
+Emitter::Emitter(const Source& source, llvm::LLVMContext& context, const std::string& name)
+    : source_(source),
+      context_(context),
+      module_(std::make_unique<llvm::Module>(name, context)),
+      types_(std::make_unique<Types>(*module_, source)) {}
+
+Emitter::~Emitter() = default;
+
+void Emitter::add_refusal(std::uint32_t function) {
+  const std::uint32_t type = source_.module->functions[function].type;
+  llvm::Function* f = types_->declare(function_symbol(function), types_->function(type));
+  Builder b(llvm::BasicBlock::Create(context_, "entry", f));
+  std::vector<llvm::Value*> args;
+  for (llvm::Argument& arg : f->args()) args.push_back(&arg);
+  b.CreateRet(b.CreateCall(types_->declare(refuse_symbol(type), types_->function(type)), args));
+}
+
+void Emitter::add_stubs(std::uint32_t type_index) {
+  Types& t = *types_;
+  const ir::FunctionType& type = source_.module->types[type_index];
+  Builder b(context_);
+  const auto field = [&](llvm::Value* context, std::size_t offset) {
+    return b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), context, offset);
+  };
+  const auto slot = [&](llvm::Function* f, std::uint32_t index) {
+    llvm::Value* end =
+        b.CreateLoad(t.pointer, field(f->getArg(0), offsetof(HostContext, stack_end)));
+    llvm::Value* left = b.CreateAnd(f->getArg(1), 0xffffffffu);
+    return b.CreateGEP(t.i64, end, b.CreateSub(b.getInt64(index), left));
+  };
+  const auto to_bits = [&](llvm::Value* value) {
+    if (value->getType()->isFloatTy()) value = b.CreateBitCast(value, t.i32);
+    if (value->getType()->isDoubleTy()) value = b.CreateBitCast(value, t.i64);
+    return b.CreateZExt(value, t.i64);
+  };
+
+  llvm::Function* refuse = t.declare(refuse_symbol(type_index), t.function(type_index));
+  b.SetInsertPoint(llvm::BasicBlock::Create(context_, "entry", refuse));
+  for (std::uint32_t i = 0; i < type.params.size(); ++i) {
+    b.CreateStore(to_bits(refuse->getArg(3 + i)), slot(refuse, i));
+  }
+  b.CreateStore(refuse->getArg(2), field(refuse->getArg(0), offsetof(HostContext, refused_fuel)));
+  llvm::Value* code = b.getInt64(static_cast<std::uint64_t>(abi::native_refused));
+  if (type.results.size() == 1) {
+    code = b.CreateInsertValue(llvm::PoisonValue::get(t.result(type)), code, {0});
+  }
+  b.CreateRet(code);
+
+  llvm::Function* thunk =
+      t.declare(thunk_symbol(type_index),
+                llvm::FunctionType::get(t.i64, {t.pointer, t.i64, t.i64, t.pointer}, false));
+  b.SetInsertPoint(llvm::BasicBlock::Create(context_, "entry", thunk));
+  std::vector<llvm::Value*> args{thunk->getArg(0), thunk->getArg(1), thunk->getArg(2)};
+  for (std::uint32_t i = 0; i < type.params.size(); ++i) {
+    llvm::Type* param = t.of(type.params[i]);
+    args.push_back(b.CreateLoad(param, slot(thunk, i)));  // little-endian: the low half comes first
+  }
+  llvm::CallInst* call = b.CreateCall(t.function(type_index), thunk->getArg(3), args);
+  llvm::Value* left = call;
+  if (type.results.size() == 1) {
+    left = b.CreateExtractValue(call, {0});
+    llvm::BasicBlock* returned = llvm::BasicBlock::Create(context_, "returned", thunk);
+    llvm::BasicBlock* done = llvm::BasicBlock::Create(context_, "done", thunk);
+    b.CreateCondBr(b.CreateICmpSLT(left, b.getInt64(0)), done, returned);
+    b.SetInsertPoint(returned);
+    b.CreateStore(to_bits(b.CreateExtractValue(call, {1})), slot(thunk, 0));
+    b.CreateBr(done);
+    b.SetInsertPoint(done);
+  }
+  b.CreateRet(left);
+}
+
+void Emitter::add_function(std::uint32_t function, const FunctionAnalysis& analysis) {
+  FunctionEmitter(*this, function, analysis).emit_body();
+}
+
+bool Emitter::add_resume(std::uint32_t function, std::uint32_t inst,
+                         const FunctionAnalysis& analysis) {
+  return FunctionEmitter(*this, function, analysis).emit_resume(inst);
+}
+
+bool starts_in_loop(const ir::Function& function, const FunctionAnalysis& analysis) {
+  return function.blocks.size() > 1 && function.blocks[1] == 1 && analysis.blocks[1].is_check;
+}
+
+std::uint32_t resume_place(const ir::Function& function, const FunctionAnalysis& analysis,
+                           std::uint32_t inst) {
+  if (inst != 0 && inst <= function.code.size() && analysis.sites[inst - 1] != ir::none &&
+      analysis.site_list[analysis.sites[inst - 1]].checks_after) {
+    return inst;
+  }
+  // Blocks lie in the order of the guest's text: the last check at or before it.
+  std::uint32_t found = ir::none;
+  for (std::uint32_t i = 1; i < function.blocks.size() && function.blocks[i] <= inst; ++i) {
+    if (analysis.blocks[i].is_check) found = function.blocks[i];
+  }
+  return found;
+}
+
+}  // namespace warphive::codegen

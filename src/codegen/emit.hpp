@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// IR to LLVM IR, for compiled host code as abi/native.hpp describes it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "codegen/analysis.hpp"
+#include "codegen/llvm.hpp"
+#include "ir/encode.hpp"
+#include "ir/module.hpp"
+
+namespace warphive::codegen {
+
+/// The program being compiled; borrowed.
+struct Source {
+  const ir::Module* module = nullptr;
+  const ir::EncodedProgram* encoded = nullptr;
+};
+
+/// Symbols in the objects.
+std::string function_symbol(std::uint32_t function);
+std::string resume_symbol(std::uint32_t insn);
+std::string thunk_symbol(std::uint32_t type);
+std::string refuse_symbol(std::uint32_t type);
+
+/// Makes one llvm::Module. Functions that it does not define are declared.
+class Emitter {
+ public:
+  Emitter(const Source& source, llvm::LLVMContext& context, const std::string& name);
+  ~Emitter();
+  Emitter(const Emitter&) = delete;
+  Emitter& operator=(const Emitter&) = delete;
+
+  /// What calls through slots and what stands for a function without code, for a type.
+  void add_stubs(std::uint32_t type);
+  void add_function(std::uint32_t function, const FunctionAnalysis& analysis);
+  /// A variant of a function that goes on at `inst`: the start of a block where fuel is checked,
+  /// or what follows an instruction behind which it is. False where there is no such place.
+  bool add_resume(std::uint32_t function, std::uint32_t inst, const FunctionAnalysis& analysis);
+  /// A function that is never compiled: calls of it refuse.
+  void add_refusal(std::uint32_t function);
+  [[nodiscard]] llvm::Module& module() { return *module_; }
+
+ private:
+  class FunctionEmitter;
+  struct Types;
+  const Source source_;
+  llvm::LLVMContext& context_;
+  std::unique_ptr<llvm::Module> module_;
+  std::unique_ptr<Types> types_;
+};
+
+/// Whether code may be entered at inst 1 of a function only by calls: its first loop begins there.
+bool starts_in_loop(const ir::Function& function, const FunctionAnalysis& analysis);
+
+/// The instruction at which a lane that is stopped at `inst` should be given code to go on: itself
+/// where code can, else the header of a loop around it; ir::none if there is none.
+std::uint32_t resume_place(const ir::Function& function, const FunctionAnalysis& analysis,
+                           std::uint32_t inst);
+
+}  // namespace warphive::codegen

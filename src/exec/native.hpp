@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs lanes in compiled host code and the interpreter, each taking over from the other.
+#pragma once
+
+#include <stdint.h>
+
+#include "abi/native.hpp"
+#include "abi/state.hpp"
+#include "exec/host_machine.hpp"
+
+namespace warphive::exec {
+
+/// What compiled code calls, by address in HostContext. All take the frame as compiled code keeps
+/// it and return the fuel left, or abi::native_stopped.
+struct NativeHelpers {
+  /// Gets fuel for at least `need` units; the lane stops at `insn` where that cannot be.
+  int64_t (*refill)(HostContext* context, uint64_t frame, int64_t fuel, uint32_t need,
+                    uint32_t insn);
+  /// Does what the instruction at `insn` does, on the frame's slots.
+  int64_t (*step)(HostContext* context, uint64_t frame, int64_t fuel, uint32_t insn);
+  int64_t (*trap)(HostContext* context, uint64_t frame, int64_t fuel, uint32_t insn, uint32_t kind);
+  /// The call at `insn` returned `result`, which is negative.
+  int64_t (*leave)(HostContext* context, uint64_t frame, int64_t result, uint32_t insn);
+};
+const NativeHelpers& native_helpers();
+
+constexpr uint64_t pack_frame(uint32_t slots_left, uint32_t calls_left) {
+  return uint64_t{slots_left} | (uint64_t{calls_left} << 32);
+}
+
+/// As run_lane, in compiled code as far as the pool's slot has some.
+void run_lane_native(const abi::RunParams& params, abi::LaneRef lane);
+
+}  // namespace warphive::exec
