@@ -52,7 +52,7 @@ struct NativeCode {
 struct NativeSlot {
   const NativeCode* code;  // nullptr: not yet
   /// A lane was stopped, or is interpreted for long, at `insn`: code that goes on from there would
-  /// help. Any thread; returns at once.
+  /// help. While there is no code, lanes say so at each poll. Any thread; returns at once.
   void (*want)(const NativeSlot* self, uint32_t insn);
 };
 

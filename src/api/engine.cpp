@@ -19,6 +19,18 @@ bool is_cuda(const std::string& device) {
                               device.find_first_not_of("0123456789", 5) == std::string::npos);
 }
 
+runtime::Tiers tiers_of(Tier tier) {
+  switch (tier) {
+    case Tier::interp:
+      return runtime::Tiers::interp;
+    case Tier::jit:
+      return runtime::Tiers::jit;
+    case Tier::automatic:
+      break;
+  }
+  return runtime::Tiers::automatic;
+}
+
 sys::EnvironmentOptions environment_options(const HostOptions& from, bool metered) {
   sys::EnvironmentOptions to;
   to.args = from.args;
@@ -58,10 +70,6 @@ Result<Engine> Engine::create(const EngineOptions& options) {
     return base::error(ErrorCode::not_found, ErrorPhase::none,
                        "Device ({}) is not known; there are (auto, cpu, cuda, cuda:N).",
                        options.device);
-  }
-  if (options.tier == Tier::jit) {
-    return base::error(ErrorCode::unsupported, ErrorPhase::none,
-                       "Tier (jit) is not in this build; it has (interp).");
   }
   auto data = std::make_shared<detail::EngineData>();
   data->options = options;
@@ -133,7 +141,9 @@ Result<Program> Engine::link(std::span<const LinkItem> items, bool seed_function
                  if (entry == nullptr) entry = registry.find(module, field);
                  return entry == nullptr ? std::nullopt : std::optional(entry->type);
                }}));
-  WARPHIVE_TRY_ASSIGN(data->program, runtime::make_program(std::move(linked)));
+  WARPHIVE_TRY_ASSIGN(data->program,
+                      runtime::make_program(std::move(linked),
+                                            {.tiers = tiers_of(data_->options.tier)}));
   data->hosts = data->program->module.host_imports;
   data->host_types = data->program->module.types;
   return Program(std::shared_ptr<const detail::ProgramData>(std::move(data)));

@@ -175,7 +175,10 @@ const NativeHelpers& native_helpers() { return helpers; }
 bool native_switch(HostContext& context, uint32_t at) {
   const abi::NativeCode* code = current_code(*context.slot);
   if (code != context.native) return true;
-  if (code == nullptr) return false;
+  if (code == nullptr) {
+    context.slot->want(context.slot, at);
+    return false;
+  }
   if (find_resume(*code, at) != nullptr) return true;
   if (context.hunt != 0 && --context.hunt == 0) context.slot->want(context.slot, at);
   return false;

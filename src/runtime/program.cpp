@@ -59,6 +59,11 @@ Result<std::shared_ptr<const Program>> make_program(ir::Module linked,
     program->param_slots.push_back(slot_count(type.params));
     program->result_slots.push_back(slot_count(type.results));
   }
+  if (options.tiers != Tiers::interp) {
+    program->tier = codegen::ProgramTier::make(std::weak_ptr<const Program>(program), module,
+                                               program->encoded);
+    if (options.tiers == Tiers::jit) WARPHIVE_TRY(program->tier->compile());
+  }
   return std::shared_ptr<const Program>(std::move(program));
 }
 

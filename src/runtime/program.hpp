@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "codegen/tier.hpp"
 #include "ir/encode.hpp"
 #include "ir/module.hpp"
 #include "warphive/error.hpp"
@@ -23,10 +24,19 @@ struct Program {
   std::uint32_t initialize = ir::none;      // exported `_initialize` of type () -> ()
   std::vector<std::uint32_t> result_slots;  // by function
   std::vector<std::uint32_t> param_slots;
+  std::shared_ptr<codegen::ProgramTier> tier;  // nullptr: always interpreted
+};
+
+/// Which executors of the CPU device run a program.
+enum class Tiers : std::uint8_t {
+  interp,
+  jit,        // compiled before make_program returns
+  automatic,  // interpreted until it has run long enough and compiled code is there
 };
 
 struct ProgramOptions {
   bool optimise = true;
+  Tiers tiers = Tiers::interp;
 };
 
 /// Verifies, optimises and encodes a linked module. Errors: limit_exceeded, and internal where the

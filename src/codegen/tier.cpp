@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/tier.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <thread>
+#include <utility>
+
+namespace warphive::codegen {
+namespace {
+
+// Polls of interpreted lanes (some 4,096 units of fuel each) before a program is worth compiling:
+// about ten milliseconds of one core.
+constexpr std::uint32_t hot_polls = 1000;
+constexpr std::uint32_t most_variants = 256;
+constexpr std::size_t most_queued = 1024;
+
+}  // namespace
+
+/// Programs that want code, hottest first, and the thread that makes it.
+class CompileQueue {
+ public:
+  static CompileQueue& instance() {
+    static CompileQueue queue;
+    return queue;
+  }
+
+  /// False where too many wait already.
+  bool add(std::shared_ptr<ProgramTier> tier) {
+    const std::lock_guard lock(mutex_);
+    if (waiting_.size() >= most_queued || stopping_) return false;
+    waiting_.push_back(std::move(tier));
+    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+    changed_.notify_one();
+    return true;
+  }
+
+ private:
+  CompileQueue() = default;
+  ~CompileQueue() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+      waiting_.clear();
+      changed_.notify_one();
+    }
+    if (thread_.joinable()) thread_.join();
+  }
+
+  void run() {
+    for (;;) {
+      std::shared_ptr<ProgramTier> next;
+      {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] { return stopping_ || !waiting_.empty(); });
+        if (stopping_) return;
+        const auto hottest = std::max_element(
+            waiting_.begin(), waiting_.end(), [](const auto& a, const auto& b) {
+              return a->heat_.load(std::memory_order_relaxed) <
+                     b->heat_.load(std::memory_order_relaxed);
+            });
+        next = std::move(*hottest);
+        waiting_.erase(hottest);
+      }
+      next->run_jobs();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::shared_ptr<ProgramTier>> waiting_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+std::shared_ptr<ProgramTier> ProgramTier::make(std::weak_ptr<const void> owner,
+                                               const ir::Module& module,
+                                               const ir::EncodedProgram& encoded) {
+  return std::make_shared<ProgramTier>(std::move(owner), module, encoded);
+}
+
+ProgramTier::ProgramTier(std::weak_ptr<const void> owner, const ir::Module& module,
+                         const ir::EncodedProgram& encoded)
+    : owner_(std::move(owner)), module_(module), encoded_(encoded) {
+  slot_.code = nullptr;
+  slot_.want = want;
+  slot_.tier = this;
+}
+
+ProgramTier::~ProgramTier() = default;
+
+void ProgramTier::want(const abi::NativeSlot* slot, std::uint32_t insn) {
+  static_cast<const Slot*>(slot)->tier->note(insn);
+}
+
+void ProgramTier::note(std::uint32_t insn) {
+  const bool has_code = __atomic_load_n(&slot_.code, __ATOMIC_RELAXED) != nullptr;
+  if (!has_code) {
+    if (heat_.fetch_add(1, std::memory_order_relaxed) + 1 != hot_polls) return;
+  } else {
+    if (last_wanted_.exchange(insn, std::memory_order_relaxed) == insn) return;
+  }
+  const std::lock_guard lock(mutex_);
+  if (has_code) {
+    if (seen_.size() >= most_variants || !seen_.insert(insn).second) return;
+    wanted_.push_back(insn);
+  } else if (status_.state != TierState::cold) {
+    return;
+  }
+  if (queued_) return;
+  queued_ = CompileQueue::instance().add(shared_from_this());
+  if (queued_ && !has_code) status_.state = TierState::queued;
+}
+
+Status ProgramTier::compile_program() {
+  const auto start = std::chrono::steady_clock::now();
+  auto objects = compile_host(module_, encoded_);
+  if (!objects) return tl::unexpected(std::move(objects.error()));
+  auto library = NativeLibrary::load(*objects, module_);
+  if (!library) return tl::unexpected(std::move(library.error()));
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+  const std::lock_guard lock(mutex_);
+  library_ = std::move(*library);
+  for (const Compiled compiled : objects->functions) {
+    ++(compiled == Compiled::no ? status_.interpreted : status_.functions);
+  }
+  status_.reasons = std::move(objects->reasons);
+  status_.compile_seconds = taken.count();
+  status_.state = TierState::ready;
+  return {};
+}
+
+void ProgramTier::publish() {
+  __atomic_store_n(&slot_.code, library_->code(), __ATOMIC_RELEASE);
+}
+
+Status ProgramTier::compile() {
+  {
+    const std::lock_guard lock(mutex_);
+    status_.state = TierState::compiling;
+  }
+  Status status = compile_program();
+  if (status) {
+    publish();
+  } else {
+    const std::lock_guard lock(mutex_);
+    status_.state = TierState::failed;
+    status_.reason = status.error().message();
+  }
+  return status;
+}
+
+void ProgramTier::run_jobs() {
+  const std::shared_ptr<const void> owner = owner_.lock();
+  const auto finish = [&] {
+    queued_ = false;
+    idle_.notify_all();
+  };
+  if (owner != nullptr && __atomic_load_n(&slot_.code, __ATOMIC_RELAXED) == nullptr) {
+    (void)compile();  // its status says what failed
+  }
+  for (;;) {
+    std::uint32_t insn = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      if (owner == nullptr || library_ == nullptr || wanted_.empty()) {
+        finish();
+        return;
+      }
+      insn = wanted_.back();
+      wanted_.pop_back();
+    }
+    auto variant = compile_resume(module_, encoded_, insn);
+    if (!variant || variant->resumes.empty()) continue;
+    {
+      const std::lock_guard lock(mutex_);
+      const std::uint32_t place = variant->resumes.front();
+      const bool is_new = place == insn || seen_.insert(place).second;
+      if (!is_new) continue;
+    }
+    if (!library_->add(*variant)) continue;
+    publish();
+    const std::lock_guard lock(mutex_);
+    ++status_.variants;
+  }
+}
+
+TierStatus ProgramTier::status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+void ProgramTier::wait_until_idle() const {
+  std::unique_lock lock(mutex_);
+  idle_.wait(lock, [&] { return !queued_; });
+}
+
+}  // namespace warphive::codegen

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// The compiled side of a program: when its code is made, in the background, and where it appears.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "abi/native.hpp"
+#include "codegen/compiler.hpp"
+#include "ir/encode.hpp"
+#include "ir/module.hpp"
+#include "warphive/error.hpp"
+
+namespace warphive::codegen {
+
+enum class TierState : std::uint8_t {
+  cold,       // not run enough to be worth it
+  queued,
+  compiling,
+  ready,      // lanes run compiled code
+  failed,     // stays interpreted, see reason()
+};
+
+struct TierStatus {
+  TierState state = TierState::cold;
+  std::string reason;                   // of `failed`
+  std::uint32_t functions = 0;          // compiled
+  std::uint32_t interpreted = 0;        // functions that stay interpreted
+  std::vector<std::string> reasons;     // why
+  std::uint32_t variants = 0;           // that go on inside of functions
+  double compile_seconds = 0;
+};
+
+/// Thread-safe. Made by make(); the program that it belongs to is kept alive while code is made.
+class ProgramTier : public std::enable_shared_from_this<ProgramTier> {
+ public:
+  /// `owner` is what module and encoded are parts of. The program is compiled once lanes have
+  /// interpreted it for long enough, and variants where lanes are stopped.
+  static std::shared_ptr<ProgramTier> make(std::weak_ptr<const void> owner,
+                                           const ir::Module& module,
+                                           const ir::EncodedProgram& encoded);
+  /// Compiles now, in this thread. Error: as compile_host.
+  Status compile();
+
+  /// For abi::Pool::native; valid while this object lives.
+  [[nodiscard]] const abi::NativeSlot* slot() const { return &slot_; }
+  [[nodiscard]] TierStatus status() const;
+  /// Blocks until nothing is queued or being compiled for this program. For tests and benchmarks.
+  void wait_until_idle() const;
+
+  ProgramTier(std::weak_ptr<const void> owner, const ir::Module& module,
+              const ir::EncodedProgram& encoded);
+  ~ProgramTier();
+
+ private:
+  struct Slot : abi::NativeSlot {
+    ProgramTier* tier = nullptr;
+  };
+  friend class CompileQueue;
+  static void want(const abi::NativeSlot* slot, std::uint32_t insn);
+  void note(std::uint32_t insn);
+  void run_jobs();  // in the queue's thread
+  void publish();
+  Status compile_program();
+
+  std::weak_ptr<const void> owner_;
+  const ir::Module& module_;
+  const ir::EncodedProgram& encoded_;
+  Slot slot_;
+  std::atomic<std::uint32_t> heat_{0};             // polls of interpreted lanes
+  std::atomic<std::uint32_t> last_wanted_{~0u};    // keeps most repeats off the mutex
+  mutable std::mutex mutex_;                       // guards what follows
+  mutable std::condition_variable idle_;
+  bool queued_ = false;
+  TierStatus status_;
+  std::set<std::uint32_t> seen_;                   // instructions that were asked for
+  std::vector<std::uint32_t> wanted_;              // of those, not looked at yet
+  std::unique_ptr<NativeLibrary> library_;         // used by one compiling thread at a time
+};
+
+}  // namespace warphive::codegen
