@@ -14,6 +14,7 @@ std::span<const ExecutorKind> executor_kinds() {
       ExecutorKind{"interp.sliced", make_interp_sliced_executor},
       ExecutorKind{"interp.loop", make_interp_loop_executor},
       ExecutorKind{"jit.cpu", make_jit_cpu_executor},
+      ExecutorKind{"jit.sliced", make_jit_sliced_executor},
   };
   return kinds;
 }

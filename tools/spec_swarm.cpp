@@ -20,12 +20,15 @@ void refuse(std::span<sys::HostCall> calls) {
   }
 }
 
-class InterpExecutor final : public Executor {
+class SwarmExecutor final : public Executor {
  public:
-  static Result<std::unique_ptr<Executor>> make(ir::Module linked, bool sliced) {
-    auto executor = std::make_unique<InterpExecutor>();
-    if (sliced) executor->slices_.emplace(linked.functions.size());
-    WARPHIVE_TRY(executor->set_up(std::move(linked)));
+  enum class Slices : std::uint8_t { one, many };
+
+  static Result<std::unique_ptr<Executor>> make(ir::Module linked, runtime::Tiers tiers,
+                                                Slices slices) {
+    auto executor = std::make_unique<SwarmExecutor>();
+    if (slices == Slices::many) executor->slices_.emplace(linked.functions.size());
+    WARPHIVE_TRY(executor->set_up(std::move(linked), tiers));
     return executor;
   }
 
@@ -42,6 +45,8 @@ class InterpExecutor final : public Executor {
       left -= spent;
       // A block is charged whole: where a slice bought nothing the next one has to be larger.
       budget = spent == 0 ? std::min(left, 2 * budget) : next_slice(left);
+      // Let code that goes on from here appear now and then, so that both tiers do.
+      if (program_->tier != nullptr && budget % 16 == 0) program_->tier->wait_until_idle();
       WARPHIVE_TRY_ASSIGN(results, swarm_->resume(ids_, budget));
     }
     const kernels::Outcome& outcome = results.outcome(0);
@@ -64,18 +69,18 @@ class InterpExecutor final : public Executor {
   }
 
  private:
-  Status set_up(ir::Module linked) {
+  Status set_up(ir::Module linked, runtime::Tiers tiers) {
     WARPHIVE_TRY_ASSIGN(const std::shared_ptr<hal::Device> device,
                         hal::cpu::create_device({.threads = 1}));
-    WARPHIVE_TRY_ASSIGN(const auto program, runtime::make_program(std::move(linked)));
-    for (const ir::HostImport& host : program->module.host_imports) {
+    WARPHIVE_TRY_ASSIGN(program_, runtime::make_program(std::move(linked), {.tiers = tiers}));
+    for (const ir::HostImport& host : program_->module.host_imports) {
       WARPHIVE_TRY(
-          registry_.add({host.module, host.field, program->module.types[host.type], refuse}));
+          registry_.add({host.module, host.field, program_->module.types[host.type], refuse}));
     }
     WARPHIVE_TRY_ASSIGN(swarm_, runtime::Swarm::create(device, {.registry = &registry_}));
     WARPHIVE_TRY_ASSIGN(
         ids_,
-        swarm_->spawn(program, 1, {.memory_pages = room_pages, .table_elements = room_elements},
+        swarm_->spawn(program_, 1, {.memory_pages = room_pages, .table_elements = room_elements},
                       runtime::Instantiate::raw));
     return {};
   }
@@ -88,6 +93,7 @@ class InterpExecutor final : public Executor {
   }
 
   std::optional<std::mt19937_64> slices_;
+  std::shared_ptr<const runtime::Program> program_;
   sys::HostRegistry registry_;
   std::unique_ptr<runtime::Swarm> swarm_;  // uses the registry
   std::vector<InstanceId> ids_;            // one
@@ -96,11 +102,20 @@ class InterpExecutor final : public Executor {
 }  // namespace
 
 Result<std::unique_ptr<Executor>> make_interp_cpu_executor(ir::Module linked) {
-  return InterpExecutor::make(std::move(linked), false);
+  return SwarmExecutor::make(std::move(linked), runtime::Tiers::interp, SwarmExecutor::Slices::one);
 }
 
 Result<std::unique_ptr<Executor>> make_interp_sliced_executor(ir::Module linked) {
-  return InterpExecutor::make(std::move(linked), true);
+  return SwarmExecutor::make(std::move(linked), runtime::Tiers::interp,
+                             SwarmExecutor::Slices::many);
+}
+
+Result<std::unique_ptr<Executor>> make_jit_cpu_executor(ir::Module linked) {
+  return SwarmExecutor::make(std::move(linked), runtime::Tiers::jit, SwarmExecutor::Slices::one);
+}
+
+Result<std::unique_ptr<Executor>> make_jit_sliced_executor(ir::Module linked) {
+  return SwarmExecutor::make(std::move(linked), runtime::Tiers::jit, SwarmExecutor::Slices::many);
 }
 
 }  // namespace warphive::tools::spec
