@@ -14,9 +14,10 @@ constexpr std::uint64_t max_edge_words = std::uint64_t{1} << 20;  // joined in o
 constexpr int max_rounds = 10;
 
 // Writes first, then reads, since an instruction reads before it writes.
-template <class Remove, class RemoveFrom, class Add>
+template <class Remove, class RemoveRange, class RemoveFrom, class Add>
 void effects_backward(const Inst& inst, const ModuleFacts& facts, ModuleFacts::TypeSlots own,
-                      Remove&& remove, RemoveFrom&& remove_from, Add&& add) {
+                      Remove&& remove, RemoveRange&& remove_range, RemoveFrom&& remove_from,
+                      Add&& add) {
   switch (inst.op) {
     case Op::call:
     case Op::call_indirect: {
@@ -34,7 +35,7 @@ void effects_backward(const Inst& inst, const ModuleFacts& facts, ModuleFacts::T
       for (std::uint32_t i = 0; i < own.results; ++i) add(i);
       break;
     case Op::enter:
-      for (std::uint32_t i = 0; i < inst.c; ++i) remove(std::uint32_t{inst.b} + i);
+      remove_range(inst.b, inst.c);
       break;
     default:
       for_each_write(inst, remove);
@@ -48,6 +49,7 @@ void effects_backward(const Inst& inst, const ModuleFacts& facts, ModuleFacts::T
 void Liveness::step_back(const Inst& inst, SlotSet& live) const {
   effects_backward(
       inst, facts_, own_, [&](std::uint32_t slot) { live.remove(slot); },
+      [&](std::uint32_t first, std::uint32_t count) { live.remove_range(first, count); },
       [&](std::uint32_t first) { live.remove_from(first); },
       [&](std::uint32_t slot) { live.add(slot); });
 }
@@ -61,6 +63,10 @@ void Liveness::summarise(std::uint32_t block) {
         [&](std::uint32_t slot) {
           reads.remove(slot);
           keeps.remove(slot);
+        },
+        [&](std::uint32_t first, std::uint32_t count) {
+          reads.remove_range(first, count);
+          keeps.remove_range(first, count);
         },
         [&](std::uint32_t first) {
           reads.remove_from(first);

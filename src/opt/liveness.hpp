@@ -24,7 +24,25 @@ class SlotSet {
     for (std::uint32_t slot = first; slot < first + count; ++slot) add(slot);
   }
   void remove_range(std::uint32_t first, std::uint32_t count) {
-    for (std::uint32_t slot = first; slot < first + count; ++slot) remove(slot);
+    const std::uint32_t end = first + count;
+    while (first < end && first % 64 != 0) remove(first++);
+    for (; end - first >= 64; first += 64) words_[first / 64] = 0;
+    while (first < end) remove(first++);
+  }
+  /// The first slot of the set in the range, or its end.
+  [[nodiscard]] std::uint32_t first_of(std::uint32_t first, std::uint32_t end) const {
+    while (first < end && !has(first)) {
+      first += words_[first / 64] >> (first % 64) == 0 ? 64 - first % 64 : 1;
+    }
+    return first < end ? first : end;
+  }
+  /// Behind the last slot of the set in the range, or its start.
+  [[nodiscard]] std::uint32_t last_of(std::uint32_t first, std::uint32_t end) const {
+    while (end > first && !has(end - 1)) {
+      const std::uint32_t step = end % 64 == 0 && words_[end / 64 - 1] == 0 ? 64 : 1;
+      end -= step < end - first ? step : end - first;
+    }
+    return end;
   }
   /// All slots from `first` up.
   void remove_from(std::uint32_t first) {

@@ -21,10 +21,9 @@ void rename_reads(Inst& inst, std::uint32_t from, std::uint32_t to) {
 
 // Zeroes only what is read before it is written.
 bool trim_zeroing(Inst& enter, const SlotSet& live) {
-  std::uint32_t first = enter.b;
-  std::uint32_t end = first + enter.c;
-  while (first < end && !live.has(first)) ++first;
-  while (end > first && !live.has(end - 1)) --end;
+  std::uint32_t end = std::uint32_t{enter.b} + enter.c;
+  const std::uint32_t first = live.first_of(enter.b, end);
+  end = live.last_of(first, end);
   if (end - first == enter.c) return false;
   enter.b = static_cast<std::uint16_t>(first == end ? 0 : first);
   enter.c = static_cast<std::uint16_t>(end - first);
