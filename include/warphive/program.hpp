@@ -31,7 +31,7 @@ struct ModuleLimits {
   std::uint32_t function_bytes = 7'654'321;
   std::uint32_t nesting = 10'000;  // blocks inside blocks
   std::uint32_t tables = 100;
-  std::uint32_t table_elements = 10'000'000;
+  std::uint32_t table_elements = 10'000'000;  // minimum sizes of all tables together
 };
 
 struct ModuleOptions {

@@ -26,7 +26,7 @@ struct Limits {
   std::uint32_t exports = 100'000;
   std::uint32_t globals = 100'000;
   std::uint32_t tables = 100;
-  std::uint32_t table_elements = 10'000'000;
+  std::uint32_t table_elements = 10'000'000;  // minimum sizes of all tables together
   std::uint32_t data_segments = 100'000;
   std::uint32_t element_segments = 100'000;
   std::uint32_t params = 1'000;

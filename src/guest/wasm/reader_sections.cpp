@@ -117,9 +117,12 @@ Result<TableType> ModuleReader::table_type() {
   }
   WARPHIVE_TRY_ASSIGN(type.element, reference_type());
   WARPHIVE_TRY_ASSIGN(type.limits, size_limits(false));
-  if (type.limits.min > limits_.table_elements) {
-    return fail(
-        beyond_limit(offset, "Minimum size of a table", type.limits.min, limits_.table_elements));
+  // Every instance pays for all of them.
+  std::uint64_t elements = type.limits.min;
+  for (const TableType& table : module_.tables) elements += table.limits.min;
+  if (elements > limits_.table_elements) {
+    return fail(beyond_limit(offset, "Minimum size of all tables together", elements,
+                             limits_.table_elements));
   }
   return type;
 }

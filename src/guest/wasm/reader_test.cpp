@@ -546,7 +546,8 @@ TEST(ReaderTest, LimitsCounts) {
   check(&Limits::exports, 5, "Export count (5) exceeds the limit (4).");
   check(&Limits::globals, 5, "Global count (5) exceeds the limit (4).");
   check(&Limits::tables, 2, "Table count (2) exceeds the limit (1).");
-  check(&Limits::table_elements, 10, "Minimum size of a table (10) exceeds the limit (9).");
+  check(&Limits::table_elements, 10,
+        "Minimum size of all tables together (10) exceeds the limit (9).");
   check(&Limits::data_segments, 3, "Data segment count (3) exceeds the limit (2).");
   check(&Limits::element_segments, 7, "Element segment count (7) exceeds the limit (6).");
   check(&Limits::params, 2, "Parameter count (2) exceeds the limit (1).");
@@ -579,6 +580,16 @@ TEST(ReaderTest, LimitsElementsOfAllSegments) {
   EXPECT_TRUE(read(m.build(), {.table_elements = 6}));
   expect_beyond(m.build(), {.table_elements = 5},
                 "Count of elements in all segments (6) exceeds the limit (5).");
+}
+
+// A hundred tables, each within the limit, would make an instance of gigabytes.
+TEST(ReaderTest, LimitsTheSizesOfAllTables) {
+  ModuleBuilder m;
+  m.import_table("m", "t", funcref, limits(1));
+  for (int i = 0; i < 3; ++i) m.table(funcref, limits(3));
+  EXPECT_TRUE(read(m.build(), {.table_elements = 10}));
+  expect_beyond(m.build(), {.table_elements = 9},
+                "Minimum size of all tables together (10) exceeds the limit (9).");
 }
 
 TEST(ReaderTest, LimitsNestingAndBranchTables) {
