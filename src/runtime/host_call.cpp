@@ -88,6 +88,7 @@ abi::Exit serve_now(const abi::RunParams* params, const abi::Pool* pool, abi::La
       .out = range(pool->out),
       .err = range(pool->err),
       .index = owner.owners[lane.slot],
+      .stop = params->stop,
   };
   call_guarded(shape, host, {&call, 1});
   return call.verdict;

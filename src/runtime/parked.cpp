@@ -122,7 +122,8 @@ Status Swarm::State::serve_parked(const InputBuffers& inputs, ResultBuffers& buf
                        .values = visit.values,
                        .out = {visit.out.data(), layout.out_capacity},
                        .err = {visit.err.data(), layout.out_capacity},
-                       .index = static_cast<std::uint32_t>(visit.instance - instances.data())});
+                       .index = static_cast<std::uint32_t>(visit.instance - instances.data()),
+                       .stop = &control[0].stop});
     }
     call_guarded(shape, shape.hosts[group.second], calls);
 

@@ -55,9 +55,14 @@ struct HostCall {
   OutputRange out;
   OutputRange err;
   std::uint32_t index;  // dense number of the instance in its swarm, for per-instance tables
+  const std::uint32_t* stop = nullptr;  // borrowed: not 0 once the run is to stop; may be nullptr
   /// Set by the function. ready: done, results are in values. trapped (set header->trap), exited
   /// (set header->exit_code), parked: asked again later.
   abi::Exit verdict = abi::Exit::ready;
+
+  [[nodiscard]] bool stop_raised() const {
+    return stop != nullptr && __atomic_load_n(stop, __ATOMIC_RELAXED) != 0;
+  }
 };
 
 /// Serves an array of calls, from any thread, concurrently. On CPU devices arrays hold one call.

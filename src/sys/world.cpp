@@ -44,7 +44,15 @@ std::uint64_t nanoseconds(const timespec& time) {
          static_cast<std::uint64_t>(time.tv_nsec);
 }
 
-int write_all(int descriptor, std::span<const std::byte> bytes, std::size_t& written) {
+std::uint64_t monotonic_ns() {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC, &time);
+  return nanoseconds(time);
+}
+
+// Goes on after an interruption unless the run is to stop.
+int write_all(const HostCall& call, int descriptor, std::span<const std::byte> bytes,
+              std::size_t& written) {
   written = 0;
   while (written < bytes.size()) {
     const ssize_t count = ::write(descriptor, bytes.data() + written, bytes.size() - written);
@@ -52,8 +60,8 @@ int write_all(int descriptor, std::span<const std::byte> bytes, std::size_t& wri
       written += static_cast<std::size_t>(count);
     } else if (errno == EAGAIN) {
       pollfd wait{descriptor, POLLOUT, 0};
-      if (::poll(&wait, 1, -1) < 0 && errno != EINTR) return errno;
-    } else if (errno != EINTR) {
+      if (::poll(&wait, 1, -1) < 0 && (errno != EINTR || call.stop_raised())) return errno;
+    } else if (errno != EINTR || call.stop_raised()) {
       return errno;
     }
   }
@@ -248,15 +256,25 @@ std::uint64_t World::read_clock(const HostCall& call, wasi::ClockId clock) {
   return time;
 }
 
-void World::sleep(const HostCall& call, std::uint64_t duration) {
+bool World::sleep(HostCall& call, std::uint64_t duration) {
   if (options.clock == Clock::virtual_time) {
     call.header->clock_ns = saturating_add(call.header->clock_ns, duration);
-    return;
+    return true;
   }
   if (!host_clock_read.load(std::memory_order_relaxed)) host_clock_read.store(true);
-  timespec left{static_cast<time_t>(duration / 1'000'000'000),
-                static_cast<long>(duration % 1'000'000'000)};
-  ::nanosleep(&left, nullptr);  // an interrupted sleep ends early: the guest looks at the clock
+  std::uint64_t& since = instances.obtain(call.index).waits_since;
+  if (since == 0) since = monotonic_ns();
+  call.verdict = abi::Exit::parked;
+  return false;
+}
+
+std::uint64_t World::waited(const HostCall& call) const {
+  const InstanceState* state = instances.find(call.index);
+  return state == nullptr || state->waits_since == 0 ? 0 : monotonic_ns() - state->waits_since;
+}
+
+void World::end_wait(const HostCall& call) {
+  if (InstanceState* state = instances.find(call.index)) state->waits_since = 0;
 }
 
 int World::read_input(const HostCall& call, std::span<std::byte> to, std::size_t& count) {
@@ -269,7 +287,7 @@ int World::read_input(const HostCall& call, std::span<std::byte> to, std::size_t
 int World::emit(HostCall& call, Stream stream, std::span<const std::byte> bytes,
                 std::size_t& taken) {
   if (options.pass_through) {
-    return write_all(stream == Stream::out ? STDOUT_FILENO : STDERR_FILENO, bytes, taken);
+    return write_all(call, stream == Stream::out ? STDOUT_FILENO : STDERR_FILENO, bytes, taken);
   }
   const std::uint32_t& size = stream == Stream::out ? call.header->out_size : call.header->err_size;
   const std::uint32_t before = size;

@@ -31,9 +31,10 @@ struct Descriptor {
 
 inline constexpr std::size_t max_descriptors = 256;  // open at once per instance
 
-/// Made when an instance first departs from World::initial, or reads an input of its own.
+/// Made when an instance first departs from World::initial, reads an input of its own or waits.
 struct InstanceState {
   std::vector<Descriptor> descriptors;  // empty: as World::initial
+  std::uint64_t waits_since = 0;        // on the host's monotonic clock; 0: it does not wait
   InputWindow input;
 };
 
@@ -66,7 +67,12 @@ class World {
   std::uint64_t resolution(wasi::ClockId clock) const;
   /// A guest's reading: without metering it moves the virtual clock.
   std::uint64_t read_clock(const HostCall& call, wasi::ClockId clock);
-  void sleep(const HostCall& call, std::uint64_t nanoseconds);
+  /// Moves the virtual clock. Time of the host passes by itself: the call is parked, and false
+  /// says that it has to be asked again.
+  bool sleep(HostCall& call, std::uint64_t nanoseconds);
+  /// Nanoseconds of the host since the call was parked first; 0 where it was not.
+  [[nodiscard]] std::uint64_t waited(const HostCall& call) const;
+  void end_wait(const HostCall& call);
 
   [[nodiscard]] bool input_is_terminal() const { return input_.is_terminal(); }
   /// Reads from the instance's input and moves its position. 0 or an errno of the host.

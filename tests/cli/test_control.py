@@ -83,6 +83,40 @@ class Timeout(CommandTest):
         self.assertIn(done.returncode, (0, 121))  # the guest may take the end of its wait for the end of its input
 
 
+    def test_sleeping_on_the_hosts_clock(self):
+        self.guest("sleep", """(module
+          (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+          (memory (export "memory") 1)
+          (func (export "sleep") (param $ns i64) (result i32)
+            (i32.store (i32.const 16) (i32.const 1))
+            (i64.store (i32.const 24) (local.get $ns))
+            (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))
+            (i32.load (i32.const 128))))""")
+        host = ["--invoke", "sleep", "--clock", "host"]
+        for count in ["1", "3"]:
+            start = time.monotonic()
+            report = self.report("sleep", *host, "--args", "3600000000000", "-n", count, "--timeout", "0.3", status=121)
+            self.assertLess(time.monotonic() - start, 30)
+            self.assertEqual(report["exits"], {"parked": int(count)})
+        # Sleepers hold no thread: one after the other they would need 20 s.
+        report = self.report("sleep", *host, "--args", "200000000", "-n", "100", "--threads", "1")
+        self.assertEqual(report["exits"], {"returned": 100})
+        self.assertTrue(all(r["values"] == [1] for r in report["results"]))
+        self.assertGreaterEqual(report["seconds"]["run"], 0.2)
+        self.assertLess(report["seconds"]["run"], 10)
+
+    def test_writing_to_a_pipe_that_nobody_reads(self):
+        self.guest("forever")
+        reader, writer = os.pipe()
+        try:
+            done = subprocess.run([harness.WARPHIVE, "run", self.folder / "forever.wasm", "--timeout", "0.3", "--quiet"],
+                                  stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.PIPE, timeout=harness.HANG_SECONDS)
+        finally:
+            os.close(reader)
+            os.close(writer)
+        self.assertEqual(done.returncode, 121)
+
+
 class Signals(CommandTest):
     def interrupt(self, *arguments, signals=(signal.SIGINT,), **options):
         process = subprocess.Popen([harness.WARPHIVE, "run", self.guest("core"), "--invoke", "loop", *arguments],

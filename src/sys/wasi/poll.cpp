@@ -26,10 +26,12 @@ void read_clock(Call& call, const Record<subscription_bytes>& record, Subscripti
   } else if (id > static_cast<std::uint32_t>(ClockId::monotonic)) {
     result.error = Errno::notsup;  // the time that it waits for does not pass while it sleeps
   } else {
-    result.wait = record.pick<std::uint64_t>(24);
+    const auto timeout = record.pick<std::uint64_t>(24);
     if ((record.pick<std::uint16_t>(40) & subclock_abstime) != 0) {
       const std::uint64_t now = call.world.now(call.host, static_cast<ClockId>(id));
-      result.wait -= std::min(result.wait, now);
+      result.wait = timeout - std::min(timeout, now);
+    } else {
+      result.wait = timeout - std::min(timeout, call.world.waited(call.host));
     }
   }
 }
@@ -100,7 +102,9 @@ Errno poll_oneoff(Call& call) {
     if (error != Errno::success) return error;
     wait = std::min(wait, subscriptions[i].wait);
   }
-  if (wait != 0) call.world.sleep(call.host, wait);  // only clocks wait at all
+  // Only clocks wait at all. A parked call comes back here until a clock's time has come.
+  if (wait != 0 && !call.world.sleep(call.host, wait)) return Errno::success;
+  call.world.end_wait(call.host);
 
   std::uint32_t events = 0;
   for (std::uint32_t i = 0; i < count; ++i) {
