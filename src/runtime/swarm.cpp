@@ -152,21 +152,26 @@ Result<std::vector<InstanceId>> Swarm::spawn(const std::shared_ptr<const Program
     const std::uint64_t most = std::min<std::uint64_t>(growth_bytes / each, room);
     const std::uint64_t wanted = std::max<std::uint64_t>(
         missing, std::min(std::max<std::uint64_t>(shape->slots_reserved, smallest_pool), most));
-    std::unique_ptr<InstancePool> pool;
-    if (missing <= room && wanted <= max_instances) {
-      auto made = s.make_pool(*shape, static_cast<std::uint32_t>(wanted));
-      if (made) {
-        pool = std::move(*made);
-      } else if (made.error().code() != ErrorCode::out_of_memory) {
-        return fail(std::move(made).error());
-      }
-    }
-    if (pool == nullptr) {
+    if (missing > room || wanted > max_instances) {
       return base::error(
           ErrorCode::out_of_memory, ErrorPhase::spawn,
           "({}) instances of ({}) bytes of memory, stack and output each do not fit; "
           "about ({}) would.",
           count, each, available + std::min(room, missing - 1));
+    }
+    // The device does not foresee what the system refuses; the spare room can be done without.
+    std::unique_ptr<InstancePool> pool;
+    for (const std::uint64_t slots : {wanted, missing}) {
+      auto made = s.make_pool(*shape, static_cast<std::uint32_t>(slots));
+      if (made) {
+        pool = std::move(*made);
+        break;
+      }
+      if (slots != missing) continue;
+      return fail(std::move(made).error().context(
+          fmt::format("While making room for ({}) instances of ({}) bytes of memory, stack and "
+                      "output each.",
+                      count, each)));
     }
     shape->slots_reserved += pool->capacity;
     s.pool_views.push_back(pool->view());

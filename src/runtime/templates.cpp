@@ -191,7 +191,10 @@ Status Swarm::State::make_image(Template& shape) {
     WARPHIVE_TRY(
         gather(kernels::Range::state, 0, std::as_writable_bytes(std::span(shape.image_state))));
     std::vector<std::byte> chunk;
-    for (std::size_t m = 0; m < shape.layout.memories.size(); ++m) {
+    // Without data segments no memory was written.
+    const std::size_t scanned =
+        program.module.data_segments.empty() ? 0 : shape.layout.memories.size();
+    for (std::size_t m = 0; m < scanned; ++m) {
       // Only members' init ran: every memory still has its declared minimum.
       const std::uint64_t bytes =
           std::uint64_t{program.module.memories[m].min_pages} * abi::page_bytes;
