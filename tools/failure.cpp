@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/failure.hpp"
 
+#include <cstdio>
+
 namespace warphive::tools {
+
+void print_error(std::string_view text) { (void)std::fwrite(text.data(), 1, text.size(), stderr); }
 
 Status status_of(const Error& error) {
   switch (error.code()) {

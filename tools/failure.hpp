@@ -49,6 +49,10 @@ template <class... Args>
   throw Failure(Status::host, fmt::format(format, std::forward<Args>(args)...));
 }
 
+/// Writes to stderr. That it cannot be written (closed, a full disk) is ignored: there is nowhere
+/// left to say so.
+void print_error(std::string_view text);
+
 /// The status for an error of the library by what went wrong and where.
 Status status_of(const Error& error);
 

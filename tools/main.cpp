@@ -201,7 +201,7 @@ int main(int argc, char** argv) {
   (void)::signal(SIGPIPE, SIG_DFL);
   warphive::tools::open_missing_descriptors();
   const auto end = [](Status status, std::string_view sentence) {
-    fmt::print(stderr, "warphive: {}\n", clean(sentence));
+    warphive::tools::print_error(fmt::format("warphive: {}\n", clean(sentence)));
     return static_cast<int>(status);
   };
   try {

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "tools/failure.hpp"
 #include "tools/format.hpp"
 #include "tools/report.hpp"
 #include "tools/values.hpp"
@@ -90,7 +91,7 @@ void write_text(const Report& report, Output& output) {
 void write_failures(const Report& report) {
   const Tally& tally = report.tally;
   const auto say = [](const std::string& sentence) {
-    fmt::print(stderr, "warphive: {}\n", sentence);
+    print_error(fmt::format("warphive: {}\n", sentence));
   };
   const auto first_of = [&](Exit exit) { return tally.first[static_cast<std::size_t>(exit)]; };
   if (const std::uint64_t count = tally.count(Exit::device_lost)) {
@@ -184,7 +185,7 @@ void write_summary(const Report& report) {
   if (!report.options.results && shown < report.instances()) {
     text += fmt::format("shown: the first {} instances; --results all shows all.\n", shown);
   }
-  fmt::print(stderr, "{}", text);
+  print_error(text);
 }
 
 }  // namespace warphive::tools

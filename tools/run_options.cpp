@@ -204,7 +204,7 @@ void add_engine_options(CLI::App& command, RunOptions& o) {
                    {{"auto", Tier::automatic}, {"interp", Tier::interp}, {"jit", Tier::jit}},
                    "How instances run")
       ->group(group);
-  add_number(command, "--threads", o.engine.threads, 0, 4096, "CPU threads. Default: 0, every core")
+  add_number(command, "--threads", o.engine.threads, 0, 1024, "CPU threads. Default: 0, every core")
       ->group(group);
   add_number(command, "--fuel", o.fuel, 0, unlimited_fuel,
              "Instructions that each instance may run. Default: no limit")
@@ -222,10 +222,10 @@ void add_engine_options(CLI::App& command, RunOptions& o) {
              "Room of each memory in pages of 64 KiB. Default: the declared minimum; where the "
              "program grows memory, the declared maximum up to 256, else the minimum + 16")
       ->group(group);
-  add_number(command, "--stack-slots", o.spawn.stack_slots, 1, 1u << 28,
+  add_number(command, "--stack-slots", o.spawn.stack_slots, 1, 1u << 24,
              "Stack of each instance in slots of 8 bytes. Default: 4096")
       ->group(group);
-  add_number(command, "--max-depth", o.spawn.max_depth, 1, 1u << 28, "Nested calls. Default: 1024")
+  add_number(command, "--max-depth", o.spawn.max_depth, 1, 1u << 24, "Nested calls. Default: 1024")
       ->group(group);
 }
 

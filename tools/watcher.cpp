@@ -185,14 +185,15 @@ void Watcher::show(Clock::time_point now) {
   const Progress progress = swarm_.progress();
   const double seconds = std::chrono::duration<double>(now - start_).count();
   if (progress_ == ProgressMode::json) {
-    fmt::print(stderr,
-               R"({{"seconds":{:.3f},"instances":{},"done":{},"instructions":{}}})"
-               "\n",
-               seconds, progress.instances_total, progress.instances_done, progress.instructions);
+    print_error(fmt::format(R"({{"seconds":{:.3f},"instances":{},"done":{},"instructions":{}}})"
+                            "\n",
+                            seconds, progress.instances_total, progress.instances_done,
+                            progress.instructions));
   } else {
-    fmt::print(stderr, "\r\x1b[K{} of {}, {} instructions, {}", grouped(progress.instances_done),
-               counted(progress.instances_total, "instance"),
-               scaled(static_cast<double>(progress.instructions)), duration(seconds));
+    print_error(fmt::format("\r\x1b[K{} of {}, {} instructions, {}",
+                            grouped(progress.instances_done),
+                            counted(progress.instances_total, "instance"),
+                            scaled(static_cast<double>(progress.instructions)), duration(seconds)));
     line_shown_ = true;
   }
   (void)std::fflush(stderr);

@@ -156,7 +156,7 @@ class Usage(CommandTest):
                               ("--metering", "yes"), ("--clock", "guest"), ("--host", "all"), ("--progress", "yes"), ("--fuel", "-1"),
                               ("--fuel", "x"), ("--fuel", "1.5"), ("--timeout", "0"), ("--timeout", "-1"), ("--timeout", "inf"),
                               ("--timeout", "nan"), ("--timeout", "x"), ("--stack-slots", "0"), ("--max-depth", "0"), ("--threads", "-1"),
-                              ("--threads", "5000"), ("--output-bytes", "x"), ("--seed", "-1"), ("--clock-start", "x"), ("--dir", "."),
+                              ("--threads", "1025"), ("--stack-slots", "16777217"), ("--max-depth", "16777217"), ("--output-bytes", "x"), ("--seed", "-1"), ("--clock-start", "x"), ("--dir", "."),
                               ("--dir", "::/x"), ("--dir", ".::"), ("--env", "X"), ("--env", "=1"), ("--env", "")]:
             sentence = self.failure(125, "run", "x.wasm", option, value)
             self.assertIn(option, sentence)
@@ -255,6 +255,17 @@ class Streams(CommandTest):
                               stderr=subprocess.PIPE, timeout=harness.HANG_SECONDS)
         self.assertEqual(done.returncode, 123)
         self.assertIn(b"Standard output cannot be written", done.stderr)
+
+    def test_stderr_that_cannot_be_written(self):
+        self.guest("core")
+        for to in ["&-", "/dev/full"]:
+            for entry, status in [("add --args 1,2", 0), ("div --args 1,0", 120), ("none", 125)]:
+                done = subprocess.run(["sh", "-c", f'exec "$0" run core.wasm --invoke {entry} 2>{to}', harness.WARPHIVE],
+                                      cwd=self.folder, stdout=subprocess.PIPE, timeout=harness.HANG_SECONDS)
+                self.assertEqual(done.returncode, status, (to, entry))
+            done = subprocess.run(["sh", "-c", f'exec "$0" run core.wasm --invoke loop --timeout 1.4 --progress json 2>{to}', harness.WARPHIVE],
+                                  cwd=self.folder, stdout=subprocess.PIPE, timeout=harness.HANG_SECONDS)
+            self.assertEqual(done.returncode, 121, to)
 
     def test_reader_that_leaves(self):
         for command in ['"$0" run core.wasm --invoke add --args-from 1..200000 --args 0 --results all --quiet',
