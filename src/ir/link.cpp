@@ -184,8 +184,9 @@ class Linker {
     program_.metered = source_->metered;
     types_.clear();
     for (const FunctionType& type : source_->types) types_.push_back(intern(type));
-    WARPHIVE_TRY(add_functions());
+    // Memories first: host functions see the one of their caller.
     WARPHIVE_TRY(add_simple(EntityKind::memory, source_->memories, program_.memories, memories_));
+    WARPHIVE_TRY(add_functions());
     WARPHIVE_TRY(add_simple(EntityKind::table, source_->tables, program_.tables, tables_));
     WARPHIVE_TRY(add_simple(EntityKind::global, source_->globals, program_.globals, globals_));
     for (std::size_t i = 0; i < source_->memories.size(); ++i) {
@@ -316,14 +317,16 @@ class Linker {
 
   // The function whose body calls the host.
   std::uint32_t host_stub(const Import& import, std::uint32_t type) {
+    const std::uint32_t memory = memories_.empty() ? 0 : memories_[0];
     // A length keeps ("a", "b.c") and ("a.b", "c") apart.
-    std::string key = fmt::format("{}:{}.{}", import.module.size(), import.module, import.field);
+    std::string key =
+        fmt::format("{}:{}:{}.{}", memory, import.module.size(), import.module, import.field);
     const auto index = static_cast<std::uint32_t>(program_.functions.size());
     const auto [entry, is_new] = host_stubs_.try_emplace(std::move(key), index);
     // One name has one type at one host, so the name suffices as the key.
     if (!is_new) return entry->second;
     const auto host = static_cast<std::uint32_t>(program_.host_imports.size());
-    program_.host_imports.push_back({import.module, import.field, type});
+    program_.host_imports.push_back({import.module, import.field, type, memory});
     const FunctionType& signature = program_.types[type];
     Function stub;
     stub.type = type;
@@ -364,7 +367,8 @@ class Linker {
     Map hosts;
     for (const HostImport& host : source_->host_imports) {
       hosts.push_back(static_cast<std::uint32_t>(program_.host_imports.size()));
-      program_.host_imports.push_back({host.module, host.field, types_[host.type]});
+      const std::uint32_t memory = host.memory < memories_.size() ? memories_[host.memory] : 0;
+      program_.host_imports.push_back({host.module, host.field, types_[host.type], memory});
     }
     std::array<const Map*, space_count> maps{};
     const auto set = [&maps](Space space, const Map& map) {
@@ -429,7 +433,7 @@ class Linker {
   const LinkOptions& options_;  // borrowed
   Module program_;
   std::unordered_map<std::string, std::uint32_t> interned_;    // types by structure
-  std::unordered_map<std::string, std::uint32_t> host_stubs_;  // functions by host name
+  std::unordered_map<std::string, std::uint32_t> host_stubs_;  // functions by memory and host name
   std::unordered_map<std::string_view, Provider> providers_;   // by name, the latest member
 
   // Of the member that is being added.

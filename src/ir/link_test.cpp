@@ -283,6 +283,26 @@ TEST(Link, LaterMembersProvideNothing) {
             "so and no host provides it.");
 }
 
+TEST(Link, HostFunctionsSeeTheMemoryOfTheirCaller) {
+  constexpr std::string_view with_memory = R"(
+type 0 () -> ()
+member 0 ""
+memory 0 min 1
+fn 0 "" () -> () frame 0 header 0 import "env" "f"
+)";
+  constexpr std::string_view without = R"(
+type 0 () -> ()
+member 0 ""
+fn 0 "" () -> () frame 0 header 0 import "env" "f"
+)";
+  const Module program =
+      linked({{"a", with_memory}, {"b", with_memory}, {"c", without}, {"d", with_memory}},
+             {{{"env", "f"}, FunctionType{}}});
+  EXPECT_EQ(program.host_imports,
+            (std::vector<HostImport>{{"env", "f", 0, 0}, {"env", "f", 0, 1}, {"env", "f", 0, 2}}));
+  EXPECT_TRUE(verify(program));
+}
+
 TEST(Link, MembersHideTheHost) {
   const FunctionType type{{}, {ValueType::i32}};
   const Module program = linked({{"a", exports_one}, {"b", imports_f}}, {{{"a", "f"}, type}});

@@ -116,6 +116,7 @@ struct HostImport {
   std::string module;
   std::string field;
   std::uint32_t type = 0;
+  std::uint32_t memory = 0;  // what the function sees: the caller's, if the program has it
   friend bool operator==(const HostImport&, const HostImport&) = default;
 };
 

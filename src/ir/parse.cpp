@@ -335,7 +335,8 @@ class Parser {
   bool host() {
     if (!place("host import", module_.host_imports.size())) return false;
     HostImport& host = module_.host_imports.emplace_back();
-    return string(host.module) && string(host.field) && type_use(host.type);
+    return string(host.module) && string(host.field) && type_use(host.type) &&
+           (!take_word("memory") || number(host.memory));
   }
 
   bool data() {

@@ -46,7 +46,9 @@ class Printer {
       string(host.module);
       text_ += ' ';
       string(host.field);
-      put(" type {}\n", host.type);
+      put(" type {}", host.type);
+      if (host.memory != 0) put(" memory {}", host.memory);
+      text_ += '\n';
     }
     for (std::size_t i = 0; i < module_.data_segments.size(); ++i) data(i);
     for (std::size_t i = 0; i < module_.element_segments.size(); ++i) elements(i);

@@ -66,7 +66,7 @@ TEST(Text, KeepsEveryField) {
   for (std::uint32_t i = 0; i < 40; ++i) {
     module.element_segments[1].push_back({static_cast<Element::Kind>(i % 3), i % 3 == 0 ? 0 : i});
   }
-  module.host_imports = {{"m", "f", 2}};
+  module.host_imports = {{"m", "f", 2}, {"m", "g", 2, 1}};
   module.members.resize(2);
   module.members[0] = {"one", 3, 4, {{"e", EntityKind::table, 1}, {"", EntityKind::global, 0}}};
   module.members[1].name = "\xc3\xa4\x7f";

@@ -260,6 +260,10 @@ class Verifier {
         return broken("host import {} has type {} of {}", i, module_.host_imports[i].type,
                       module_.types.size());
       }
+      const std::uint32_t memory = module_.host_imports[i].memory;
+      if (memory != 0 && memory >= module_.memories.size()) {
+        return broken("host import {} sees memory {} of {}", i, memory, module_.memories.size());
+      }
     }
     return {};
   }

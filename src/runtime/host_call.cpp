@@ -66,14 +66,15 @@ abi::Exit serve_now(const abi::RunParams* params, const abi::Pool* pool, abi::La
   const HostBinding& host = shape.hosts[host_import];
   std::uint64_t memory_bytes = 0;
   std::uint8_t* memory_base = nullptr;
-  if (shape.has_memory()) {
+  if (shape.has_memory(host.memory)) {
     std::uint32_t pages = 0;
-    __builtin_memcpy(
-        &pages,
-        pool->state + std::uint64_t{lane.slot} * pool->state_stride + pool->layout->memory_pages_at,
-        sizeof pages);
+    __builtin_memcpy(&pages,
+                     pool->state + std::uint64_t{lane.slot} * pool->state_stride +
+                         pool->layout->memory_pages_at + 4 * std::uint64_t{host.memory},
+                     sizeof pages);
     memory_bytes = std::uint64_t{pages} * abi::page_bytes;
-    memory_base = pool->memory + std::uint64_t{lane.slot} * pool->memory_stride;
+    memory_base = pool->memory + std::uint64_t{lane.slot} * pool->memory_stride +
+                  pool->layout->memories[host.memory].at;
   }
   sys::ContiguousMemory memory(reinterpret_cast<std::byte*>(memory_base), memory_bytes);
   const auto range = [&](std::uint8_t* base) {

@@ -8,7 +8,7 @@
 namespace warphive::runtime {
 namespace {
 
-/// Memory 0 of an instance that is not running, wherever it lies.
+/// A memory of an instance that is not running, wherever it lies.
 class DistantMemory final : public sys::GuestMemory {
  public:
   using Transfer = std::function<bool(bool write, std::uint64_t address, std::span<std::byte>)>;
@@ -102,15 +102,14 @@ Status Swarm::State::serve_parked(const InputBuffers& inputs, ResultBuffers& buf
       }
       WARPHIVE_TRY(read_range(instance, kernels::Range::stack, visit.header.base * std::uint64_t{8},
                               std::as_writable_bytes(std::span(visit.values))));
-      const std::uint64_t bytes = shape.has_memory()
-                                      ? std::uint64_t{std::min(outcome_of(visit.lane).memory_pages,
-                                                               layout.memories[0].capacity)} *
-                                            abi::page_bytes
-                                      : 0;
+      const std::uint32_t memory = shape.hosts[group.second].memory;
+      WARPHIVE_TRY_ASSIGN(const std::uint64_t bytes, size_of_memory(instance, memory));
+      const std::uint64_t start = shape.has_memory(memory) ? layout.memories[memory].at : 0;
       visit.memory = std::make_unique<DistantMemory>(
-          bytes, [this, &instance](bool write, std::uint64_t address, std::span<std::byte> span) {
-            return write ? write_range(instance, kernels::Range::memory, address, span).has_value()
-                         : read_range(instance, kernels::Range::memory, address, span).has_value();
+          bytes, [this, &instance, start](bool write, std::uint64_t at, std::span<std::byte> span) {
+            constexpr auto range = kernels::Range::memory;
+            return write ? write_range(instance, range, start + at, span).has_value()
+                         : read_range(instance, range, start + at, span).has_value();
           });
       visits.push_back(std::move(visit));
     }

@@ -21,6 +21,7 @@ struct HostBinding {
   const sys::HostEntry* entry;  // borrowed from the registry
   std::uint32_t value_slots;    // max of parameters and results
   bool returns_functions;       // some result is a funcref
+  std::uint32_t memory;         // that it sees, if the program has it
 };
 
 /// Instances of one program with one set of capacities look like this. Constant data is read in
@@ -41,7 +42,9 @@ struct Template {
   std::uint64_t spawn_bytes = 0;         // real memory that one spawn touches
   std::uint64_t slots_reserved = 0;      // in all pools
 
-  [[nodiscard]] bool has_memory() const { return layout.view.memory_count != 0; }
+  [[nodiscard]] bool has_memory(std::uint32_t memory = 0) const {
+    return memory < layout.view.memory_count;
+  }
 };
 
 /// Slots for instances of one template.
@@ -171,9 +174,9 @@ struct Swarm::State {
   }
 
   // parked.cpp
-  /// Serves the host calls that the lanes (of `inputs`) wait for, each import as one array. Takes
-  /// out of `lanes` those that need not wait any longer; those that can go on are appended to
-  /// `ready`.
+  /// Serves the host calls that the lanes (of `inputs`) wait for, each import as one array (of a
+  /// bounded size). Takes out of `lanes` those that need not wait any longer; those that can go on
+  /// are appended to `ready`.
   Status serve_parked(const InputBuffers& inputs, ResultBuffers& buffers,
                       std::vector<std::uint32_t>& lanes, std::vector<std::uint32_t>& ready);
 
@@ -185,7 +188,7 @@ struct Swarm::State {
                      std::span<const std::byte> from);
   Result<abi::InstanceHeader> read_header(const Instance& instance);
   Status write_header(const Instance& instance, const abi::InstanceHeader& header);
-  Result<std::uint64_t> size_of_memory(InstanceId id, std::uint32_t memory);
+  Result<std::uint64_t> size_of_memory(const Instance& instance, std::uint32_t memory);
   Status check_memory_ranges(std::span<const InstanceId> ids, std::uint64_t address,
                              std::uint64_t bytes_each, std::uint64_t buffer_bytes);
   Status move_memory(hal::KernelId kernel, std::span<const InstanceId> ids, std::uint64_t address,

@@ -86,7 +86,7 @@ Result<Template*> Swarm::State::template_for(const std::shared_ptr<const Program
     }
     const bool references = std::find(type.results.begin(), type.results.end(),
                                       ir::ValueType::funcref) != type.results.end();
-    shape->hosts.push_back({entry, slots_of(type), references});
+    shape->hosts.push_back({entry, slots_of(type), references, import.memory});
   }
 
   WARPHIVE_TRY(make_image(*shape));

@@ -115,15 +115,15 @@ Result<std::uint64_t> Swarm::memory_size(InstanceId id, std::uint32_t memory) {
   State& s = *state_;
   const Claim claim(s.claimed);
   if (!claim) return busy_error();
-  return s.size_of_memory(id, memory);
+  WARPHIVE_TRY_ASSIGN(const Instance* instance, s.find(id));
+  return s.size_of_memory(*instance, memory);
 }
 
-Result<std::uint64_t> Swarm::State::size_of_memory(InstanceId id, std::uint32_t memory) {
-  WARPHIVE_TRY_ASSIGN(const Instance* instance, find(id));
-  const Layout& layout = pools[instance->pool]->shape->layout;
+Result<std::uint64_t> Swarm::State::size_of_memory(const Instance& instance, std::uint32_t memory) {
+  const Layout& layout = pools[instance.pool]->shape->layout;
   if (memory >= layout.memories.size()) return 0;
   std::uint32_t pages = 0;
-  WARPHIVE_TRY(read_range(*instance, kernels::Range::state,
+  WARPHIVE_TRY(read_range(instance, kernels::Range::state,
                           layout.view.memory_pages_at + 4 * std::uint64_t{memory},
                           std::as_writable_bytes(std::span(&pages, 1))));
   return std::uint64_t{std::min(pages, layout.memories[memory].capacity)} * abi::page_bytes;
@@ -133,10 +133,11 @@ Result<std::vector<std::byte>> Swarm::memory_bytes(InstanceId id, std::uint32_t 
   State& s = *state_;
   const Claim claim(s.claimed);
   if (!claim) return busy_error();
-  WARPHIVE_TRY_ASSIGN(const std::uint64_t bytes, s.size_of_memory(id, memory));
+  WARPHIVE_TRY_ASSIGN(const Instance* found, s.find(id));
+  const Instance& instance = *found;
+  WARPHIVE_TRY_ASSIGN(const std::uint64_t bytes, s.size_of_memory(instance, memory));
   std::vector<std::byte> result(bytes);
   if (bytes == 0) return result;
-  const Instance& instance = s.instances[id.index];
   const Layout& layout = s.pools[instance.pool]->shape->layout;
   WARPHIVE_TRY(s.read_range(instance, kernels::Range::memory, layout.memories[memory].at, result));
   return result;

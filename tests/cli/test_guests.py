@@ -219,6 +219,25 @@ class Links(CommandTest):
         done = self.run_guest("user", "--invoke", "run", "--args", "21", "--preload", "lib=library.wasm", "--quiet")
         self.assertEqual(done.out, "42\n")
 
+    def test_host_calls_see_the_callers_memory(self):
+        self.guest("talks", """(module
+          (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+          (memory (export "memory") 1)
+          (data (i32.const 0) "\\10\\00\\00\\00\\08\\00\\00\\00")
+          (data (i32.const 16) "library\\n")
+          (func (export "talk") (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))""")
+        self.guest("program", """(module
+          (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+          (import "lib" "talk" (func $talk))
+          (memory (export "memory") 1)
+          (data (i32.const 0) "\\10\\00\\00\\00\\08\\00\\00\\00")
+          (data (i32.const 16) "program\\n")
+          (func (export "_start")
+            (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+            (call $talk)))""")
+        done = self.run_guest("program", "--preload", "lib=talks.wasm", "--quiet")
+        self.assertEqual(done.out, "program\nlibrary\n")
+
     def test_later_preloads_see_earlier_ones(self):
         self.guest("library")
         self.guest("middle", '(module (import "base" "twice" (func $t (param i32) (result i32)))'
