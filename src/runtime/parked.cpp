@@ -41,10 +41,13 @@ struct Visit {
   std::uint32_t out_before = 0;
   std::uint32_t err_before = 0;
   std::vector<std::uint64_t> values;
-  std::vector<std::byte> out;
-  std::vector<std::byte> err;
   std::unique_ptr<DistantMemory> memory;
 };
+
+// Of one array, so that a stop is seen soon. Outputs are address space: real only where something
+// is written; a single call may have more.
+constexpr std::size_t max_calls = 2048;
+constexpr std::uint64_t text_bytes = std::uint64_t{64} << 20;
 
 }  // namespace
 
@@ -77,11 +80,19 @@ Status Swarm::State::serve_parked(const InputBuffers& inputs, ResultBuffers& buf
   std::vector<Visit> visits;
   std::vector<sys::HostCall> calls;
   for (std::size_t i = 0; i < lanes.size();) {
+    if (stop_raised()) {
+      still_waiting.insert(still_waiting.end(), lanes.begin() + static_cast<std::ptrdiff_t>(i),
+                           lanes.end());
+      break;
+    }
     const auto group = group_of(lanes[i]);
     const Template& shape = *pools[inputs.lanes[lanes[i]].pool]->shape;
     const Layout& layout = shape.layout;
+    const std::uint64_t bytes_each = 2 * std::uint64_t{layout.out_capacity};
     visits.clear();
     for (; i < lanes.size() && group_of(lanes[i]) == group; ++i) {
+      if (visits.size() == max_calls) break;
+      if (!visits.empty() && (visits.size() + 1) * bytes_each > text_bytes) break;
       Visit visit;
       visit.lane = lanes[i];
       visit.instance = &instances[buffers.entries[inputs.calls[lanes[i]].call].id.index];
@@ -91,8 +102,6 @@ Status Swarm::State::serve_parked(const InputBuffers& inputs, ResultBuffers& buf
       visit.header.err_size = std::min(visit.header.err_size, layout.out_capacity);
       visit.out_before = visit.header.out_size;
       visit.err_before = visit.header.err_size;
-      visit.out.resize(layout.out_capacity);
-      visit.err.resize(layout.out_capacity);
       const bool known = group.second < shape.hosts.size();
       visit.values.resize(known ? shape.hosts[group.second].value_slots : 0);
       if (!known || visit.header.base + visit.values.size() > layout.view.stack_slots) {
@@ -115,14 +124,17 @@ Status Swarm::State::serve_parked(const InputBuffers& inputs, ResultBuffers& buf
     }
     if (visits.empty()) continue;
     calls.clear();
+    const auto texts = std::make_unique_for_overwrite<std::byte[]>(visits.size() * bytes_each);
+    std::byte* text = texts.get();
     for (Visit& visit : visits) {
       calls.push_back({.header = &visit.header,
                        .memory = visit.memory.get(),
                        .values = visit.values,
-                       .out = {visit.out.data(), layout.out_capacity},
-                       .err = {visit.err.data(), layout.out_capacity},
+                       .out = {text, layout.out_capacity},
+                       .err = {text + layout.out_capacity, layout.out_capacity},
                        .index = static_cast<std::uint32_t>(visit.instance - instances.data()),
                        .stop = &control[0].stop});
+      text += bytes_each;
     }
     call_guarded(shape, shape.hosts[group.second], calls);
 
@@ -132,14 +144,15 @@ Status Swarm::State::serve_parked(const InputBuffers& inputs, ResultBuffers& buf
       abi::InstanceHeader& header = visit.header;
       kernels::Outcome& outcome = outcome_of(visit.lane);
       const auto append = [&](kernels::Range range, std::uint32_t before, std::uint32_t& after,
-                              const std::vector<std::byte>& bytes) -> Status {
+                              const std::byte* bytes) -> Status {
         after = std::min(after, layout.out_capacity);
         if (after <= before) return {};
-        return write_range(instance, range, before,
-                           std::span(bytes).subspan(before, after - before));
+        return write_range(instance, range, before, {bytes + before, after - before});
       };
-      WARPHIVE_TRY(append(kernels::Range::out, visit.out_before, header.out_size, visit.out));
-      WARPHIVE_TRY(append(kernels::Range::err, visit.err_before, header.err_size, visit.err));
+      WARPHIVE_TRY(
+          append(kernels::Range::out, visit.out_before, header.out_size, calls[v].out.base));
+      WARPHIVE_TRY(
+          append(kernels::Range::err, visit.err_before, header.err_size, calls[v].err.base));
       header.exit = calls[v].verdict;
       switch (calls[v].verdict) {
         case abi::Exit::ready:
