@@ -252,7 +252,6 @@ int run(RunOptions options) {
   Stopwatch total;
   Stopwatch watch;
   check_run_options(options);
-  install_stop_signals();
   Seconds seconds;
   const Engine engine = make_engine(options);
   const Program program = make_program(options, engine, seconds);
@@ -274,6 +273,9 @@ int run(RunOptions options) {
   const std::vector<InstanceId> ids = or_fail(swarm.spawn(program, instances, options.spawn));
   seconds.spawn = watch.lap();
 
+  // Until here there is nothing to show: a signal just ends the command, also where it waits for
+  // somebody to open a pipe.
+  install_stop_signals();
   bool timed_out = false;
   const Results results = dispatch(swarm, options, function, arguments, ids, timed_out);
   seconds.run = in_seconds(results.run_time());

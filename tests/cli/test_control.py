@@ -138,6 +138,19 @@ class Signals(CommandTest):
             self.assertEqual(report["exits"], {"cancelled": 3})
             self.assertEqual(err, "warphive: 3 of 3 instances did not end: the run was cancelled.\n")
 
+    def test_interrupt_before_anything_runs(self):
+        os.mkfifo(self.folder / "pipe")
+        for arguments in (["pipe"], [self.guest("cat"), "--stdin", "pipe"]):
+            process = subprocess.Popen([harness.WARPHIVE, "run", *arguments], stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.folder)
+            try:
+                time.sleep(0.5)
+                process.send_signal(signal.SIGINT)
+                process.communicate(timeout=harness.HANG_SECONDS)
+            finally:
+                process.kill()
+            self.assertEqual(process.returncode, -signal.SIGINT)
+
     def test_without_metering(self):
         status, _, _ = self.interrupt("--metering", "off")
         self.assertEqual(status, 121)
