@@ -17,6 +17,7 @@
 #include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <system_error>
 
 #include "tools/failure.hpp"
 #include "tools/format.hpp"
@@ -120,7 +121,12 @@ Watcher::Watcher(Swarm swarm, const RunOptions& options)
     progress_ = ProgressMode::none;
   }
   wake_ = new_eventfd();
-  thread_ = std::thread([this] { watch(); });
+  try {
+    thread_ = std::thread([this] { watch(); });
+  } catch (const std::system_error& refusal) {
+    (void)::close(wake_);
+    fail_host("The system refuses the thread that watches the run: {}.", refusal.what());
+  }
 }
 
 void Watcher::stop() {

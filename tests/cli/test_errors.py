@@ -267,6 +267,14 @@ class Streams(CommandTest):
                                   cwd=self.folder, stdout=subprocess.PIPE, timeout=harness.HANG_SECONDS)
             self.assertEqual(done.returncode, 121, to)
 
+    def test_no_address_space_for_threads(self):
+        self.guest("core")
+        # Thread stacks of 8 MiB: some of the workers and not the one that watches find room.
+        done = subprocess.run(["bash", "-c", 'ulimit -s 8192; ulimit -v 300000; exec "$0" run core.wasm --invoke nothing --threads 500', harness.WARPHIVE],
+                              cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=harness.HANG_SECONDS)
+        self.assertEqual(done.returncode, 123)
+        self.assertRegex(done.stderr, rb"^warphive: The system refuses .+[.]\n$")
+
     def test_reader_that_leaves(self):
         for command in ['"$0" run core.wasm --invoke add --args-from 1..200000 --args 0 --results all --quiet',
                         '"$0" run core.wasm --invoke add --args-from 1..200000 --args 0 --format json --quiet']:
