@@ -400,7 +400,7 @@ TEST(Lower, AModuleThatWouldBecomeHugeIsRefused) {
   Bytes values;
   for (std::uint32_t i = 0; i < 1'000; ++i) values = std::move(values) + get(999 - i);
   Bytes branches;
-  for (int i = 0; i < 20'000; ++i) {
+  for (int i = 0; i < 2'000; ++i) {
     const Bytes branch = c32(0) + op(O::br_if, 0);
     branches.insert(branches.end(), branch.begin(), branch.end());
   }

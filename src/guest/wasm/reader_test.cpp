@@ -617,6 +617,28 @@ TEST(ReaderTest, SurvivesDeepNesting) {
   expect_beyond(module, {}, "Nesting depth of blocks (10001) exceeds the limit (10000).");
 }
 
+// Two bytes that move a thousand values each: megabytes of them would take minutes.
+TEST(ReaderTest, LimitsWhatIsPassedOn) {
+  constexpr std::string_view message =
+      "Number of operands that blocks, branches and calls pass on (";
+  const auto with = [](std::size_t operators, const Bytes& code) {
+    ModuleBuilder m;
+    const auto many = m.type(Bytes(1000, i32), Bytes(1000, i32));
+    EXPECT_EQ(many, 0u);
+    Bytes body;
+    for (int i = 0; i < 1000; ++i) body = body + i32_const(0);
+    for (std::size_t i = 0; i < operators; ++i) body.insert(body.end(), code.begin(), code.end());
+    m.function(m.type({}, {}), body + Bytes{0x00});
+    return m.build();
+  };
+  for (const Bytes& code : {Bytes{0x02, 0, 0x0b}, Bytes{0x03, 0, 0x0b}}) {
+    EXPECT_TRUE(read(with(1000, code)));
+    expect_beyond(with(20'000, code), {}, message);
+  }
+  // Nothing is there in unreachable code, and it takes the same time.
+  expect_beyond(with(20'000, {0x00, 0x02, 0, 0x0b}), {}, message);
+}
+
 TEST(ReaderTest, AllocatesNothingByUncheckedCounts) {
   // Four billion of each in a few bytes: refused before any memory is reserved for them.
   const Bytes huge = {0xff, 0xff, 0xff, 0xff, 0x0f};

@@ -21,12 +21,22 @@ std::span<const ValueType> single(ValueType type) {
 // bytes can declare 50,000, in each of a million functions.
 constexpr std::size_t max_flat_locals = 512;
 
+// Operands that all blocks, branches and calls of a module may pass on, plus some for each of its
+// bytes. Real code passes on fewer than its bytes; a signature of a thousand values makes two bytes
+// cost as much as two thousand.
+constexpr std::uint64_t passed_floor = std::uint64_t{1} << 24;
+constexpr std::uint64_t passed_per_byte = 16;
+
 }  // namespace
 
 FunctionValidator::FunctionValidator(const Module& module, const Limits& limits,
                                      const std::vector<bool>& declared,
                                      std::optional<std::uint32_t> data_count)
-    : module_(module), limits_(limits), declared_(declared), data_count_(data_count) {}
+    : module_(module),
+      limits_(limits),
+      declared_(declared),
+      data_count_(data_count),
+      passed_limit_(passed_floor + passed_per_byte * module.bytes.size()) {}
 
 Status FunctionValidator::validate(std::uint32_t function, const FunctionBody& body) {
   const FunctionType& type = type_of_function(function);
@@ -460,8 +470,18 @@ bool FunctionValidator::grow(std::size_t count) {
   return true;
 }
 
+bool FunctionValidator::pass_on(std::size_t count) {
+  passed_ += count;
+  if (passed_ <= passed_limit_) [[likely]]
+    return true;
+  return fail_with(beyond_limit(operator_offset_,
+                                "Number of operands that blocks, branches and calls pass on",
+                                passed_, passed_limit_));
+}
+
 bool FunctionValidator::push(Types types) {
   const std::size_t count = types.size();
+  if (!pass_on(count)) return false;
   if (operands_.size() - height_ < count && !grow(count)) [[unlikely]]
     return false;
   for (std::size_t i = 0; i < count; ++i) operands_[height_ + i] = types[i];
@@ -471,6 +491,7 @@ bool FunctionValidator::push(Types types) {
 
 bool FunctionValidator::pop(Types types) {
   const std::size_t count = types.size();
+  if (!pass_on(count)) return false;
   if (height_ - base_ >= count) [[likely]] {
     const ValueType* const first = operands_.data() + (height_ - count);
     std::size_t equal = 0;
@@ -515,6 +536,7 @@ bool FunctionValidator::pop_mismatch(ValueType expected) {
 
 // As pop and push of `types`, but leaves the stack alone.
 bool FunctionValidator::check_top(Types types) {
+  if (!pass_on(types.size())) return false;
   std::size_t height = height_;
   for (std::size_t i = types.size(); i > 0; --i) {
     if (height == base_) {

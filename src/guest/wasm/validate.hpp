@@ -103,6 +103,7 @@ class FunctionValidator {
     operands_[height_++] = type;
     return true;
   }
+  bool pass_on(std::size_t count);
   bool push(Types types);
   bool grow(std::size_t count);
   bool pop(ValueType expected) {
@@ -149,6 +150,8 @@ class FunctionValidator {
   const Limits& limits_;
   const std::vector<bool>& declared_;
   std::optional<std::uint32_t> data_count_;
+  std::uint64_t passed_limit_;
+  std::uint64_t passed_ = 0;  // operands so far that blocks, branches and calls passed on
 
   base::ByteReader code_;
   std::uint64_t operator_offset_ = 0;
