@@ -19,6 +19,7 @@
 #include <vector>
 #include <warphive/warphive.hpp>
 
+#include "tools/cache.hpp"
 #include "tools/failure.hpp"
 #include "tools/format.hpp"
 #include "tools/inspect.hpp"
@@ -107,10 +108,14 @@ std::vector<std::string> own_arguments(int argc, char** argv, std::vector<std::s
 /// What the parser found wrong, as a sentence.
 std::string sentence_about(const CLI::App& app, const std::string& command,
                            const CLI::ParseError& error) {
-  const std::vector<CLI::App*> commands = app.get_subcommands();
-  const std::string help =
-      commands.empty() ? "warphive --help" : "warphive " + commands[0]->get_name() + " --help";
-  if (commands.empty()) {
+  const CLI::App* last = &app;
+  std::string help = "warphive";
+  while (!last->get_subcommands().empty()) {
+    last = last->get_subcommands()[0];
+    help += " " + last->get_name();
+  }
+  help += " --help";
+  if (last == &app) {
     if (command.empty()) return fmt::format("No command was given; see {}.", help);
     return fmt::format("There is no command ({}); see {}.", command, help);
   }
@@ -118,12 +123,12 @@ std::string sentence_about(const CLI::App& app, const std::string& command,
     const std::vector<std::string> extras = app.remaining(true);
     const std::string extra = extras.empty() ? "" : extras.front();
     if (!extra.starts_with('-')) {
-      return fmt::format(
-          "The argument ({}) is one too many{}; see {}.", extra,
-          commands[0]->get_name() == "run" ? ": arguments for the guest go after a --" : "", help);
+      return fmt::format("The argument ({}) is one too many{}; see {}.", extra,
+                         last->get_name() == "run" ? ": arguments for the guest go after a --" : "",
+                         help);
     }
     std::vector<std::string> names;
-    for (const CLI::Option* option : commands[0]->get_options()) {
+    for (const CLI::Option* option : last->get_options()) {
       for (const std::string& name : option->get_lnames()) names.push_back(name);
     }
     // Without the dashes, which every option has and which would make any two look alike.
@@ -134,7 +139,12 @@ std::string sentence_about(const CLI::App& app, const std::string& command,
                        near.empty() ? "" : fmt::format(", the nearest is --{}", near), help);
   }
   if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
-    return fmt::format("The file is missing; see {}.", help);
+    if (last->get_require_subcommand_min() == 0) {
+      return fmt::format("The file is missing; see {}.", help);
+    }
+    const std::vector<std::string> extras = app.remaining(true);
+    if (extras.empty()) return fmt::format("No action was given; see {}.", help);
+    return fmt::format("There is no action ({}); see {}.", extras.front(), help);
   }
   std::string what = error.what();
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
@@ -168,6 +178,7 @@ int command(int argc, char** argv) {
   add_run_options(*run_command, run_options);
   run_command->callback([&] { exit_code = run(std::move(run_options)); });
   add_inspect_command(app);
+  add_cache_command(app);
 #ifdef WARPHIVE_SPEC_COMMAND
   add_spec_command(app, exit_code);
 #endif
