@@ -22,6 +22,10 @@ if [[ -x $python ]]; then
   printf '\n== interpreter against wasm3 and Pulley, one core\n'
   "$python" bench/interp_peers.py "$bin/warphive" build/release/guests --json "$out/interp_peers.json"
 fi
+if [[ -x $python ]]; then
+  printf '\n== compiled tier against wasmtime, one core\n'
+  "$python" bench/jit_peers.py "$bin/warphive" build/release/guests --json "$out/jit_peers.json"
+fi
 printf '\n== swarm: parallel efficiency, spawn, idle memory, start\n'
 library=$(ls .venv/lib/python3*/site-packages/wasmtime/linux-*/_libwasmtime.so 2>/dev/null | head -n 1 || true)
 python3 bench/swarm_cli.py "$bin/warphive" build/release/guests --json "$out/swarm_cli.json" \

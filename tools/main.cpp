@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <memory>
@@ -216,7 +217,10 @@ int main(int argc, char** argv) {
     return static_cast<int>(status);
   };
   try {
-    return warphive::tools::command(argc, argv);
+    // Without the end of static objects: code that is still being made is not waited for.
+    const int status = warphive::tools::command(argc, argv);
+    (void)std::fflush(nullptr);
+    std::_Exit(status);
   } catch (const warphive::tools::Failure& failure) {
     return end(failure.status(), failure.sentence());
   } catch (const std::bad_alloc&) {

@@ -57,7 +57,8 @@ struct Report {
   std::string signature;
   std::size_t value_count = 0;  // results of the function
   std::string device;
-  std::string tier;
+  std::string tier;  // that ran: interp, jit, or interp+jit where code came while instances ran
+  TierStatus compiled;
   bool deterministic = true;
   std::uint32_t memory_pages = 0;
   Seconds seconds;

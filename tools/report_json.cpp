@@ -36,6 +36,12 @@ Json head(const Report& report) {
   json["signature"] = report.signature;
   json["device"] = report.device;
   json["tier"] = report.tier;
+  json["compiled"] = {{"state", report.compiled.state},
+                      {"functions", report.compiled.functions},
+                      {"interpreted", report.compiled.interpreted},
+                      {"variants", report.compiled.variants},
+                      {"seconds", report.compiled.seconds},
+                      {"from_cache", report.compiled.from_cache}};
   json["deterministic"] = report.deterministic;
   json["instances"] = report.instances();
   json["memory_pages"] = report.memory_pages;

@@ -136,6 +136,24 @@ void write_failures(const Report& report) {
   }
 }
 
+void append_tier(std::string& text, const TierStatus& tier) {
+  text += fmt::format("compiled code: {}", tier.state);
+  if (!tier.failure.empty()) text += fmt::format(" ({})", tier.failure);
+  if (tier.compiled) {
+    text += fmt::format(", {}, {} interpreted, {}, {} in {}", counted(tier.functions, "function"),
+                        grouped(tier.interpreted), counted(tier.variants, "variant"),
+                        tier.from_cache ? "loaded" : "made", duration(tier.seconds));
+  }
+  text += '\n';
+  constexpr std::size_t shown = 10;
+  for (std::size_t i = 0; i < tier.reasons.size() && i < shown; ++i) {
+    text += fmt::format("  {}\n", tier.reasons[i]);
+  }
+  if (tier.reasons.size() > shown) {
+    text += fmt::format("  and {} more\n", grouped(tier.reasons.size() - shown));
+  }
+}
+
 void write_summary(const Report& report) {
   const Tally& tally = report.tally;
   std::string text = fmt::format("{} on {} ({}): ", counted(report.instances(), "instance"),
@@ -170,6 +188,7 @@ void write_summary(const Report& report) {
                       duration(seconds.run), duration(seconds.harvest), duration(seconds.total));
   text += fmt::format("result hash {:016x}{}\n", report.results.hash(),
                       report.deterministic ? "" : ", not deterministic (--clock host)");
+  if (report.options.verbose) append_tier(text, report.compiled);
   if (tally.grow_refused != 0) {
     text +=
         fmt::format("memory.grow was refused {} by the capacity of {}; --memory-pages raises it.\n",

@@ -277,7 +277,9 @@ int run(RunOptions options) {
   // somebody to open a pipe.
   install_stop_signals();
   bool timed_out = false;
+  const bool starts_compiled = program.tier_status().compiled;
   const Results results = dispatch(swarm, options, function, arguments, ids, timed_out);
+  const TierStatus tier = program.tier_status();
   seconds.run = in_seconds(results.run_time());
   seconds.harvest = in_seconds(results.harvest_time());
   const Tally tally(results);
@@ -290,7 +292,10 @@ int run(RunOptions options) {
                          .signature = to_string(function.type),
                          .value_count = function.type.results.size(),
                          .device = engine.device(),
-                         .tier = engine.tier(),
+                         .tier = starts_compiled ? "jit"
+                                 : tier.compiled ? "interp+jit"
+                                                 : "interp",
+                         .compiled = tier,
                          .deterministic = swarm.deterministic(),
                          .memory_pages = memory_pages,
                          .seconds = seconds,

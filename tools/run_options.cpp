@@ -202,7 +202,18 @@ void add_engine_options(CLI::App& command, RunOptions& o) {
       ->group(group);
   add_choice<Tier>(command, "--tier", o.engine.tier,
                    {{"auto", Tier::automatic}, {"interp", Tier::interp}, {"jit", Tier::jit}},
-                   "How instances run")
+                   "How instances run on the CPU: interpreted, compiled before they run, or "
+                   "interpreted until code made in the background is there. Default: auto")
+      ->group(group);
+  command.add_flag("!--no-cache", o.engine.cache, "Keep no compiled code on disk, and use none")
+      ->group(group);
+  command
+      .add_option("--cache-dir", o.engine.cache_directory,
+                  "Where compiled code is kept. Default: $XDG_CACHE_HOME/warphive or "
+                  "~/.cache/warphive")
+      ->type_name("DIR")
+      ->group(group);
+  command.add_flag("-v,--verbose", o.verbose, "Say in the summary what was compiled, and what not")
       ->group(group);
   add_number(command, "--threads", o.engine.threads, 0, 1024, "CPU threads. Default: 0, every core")
       ->group(group);

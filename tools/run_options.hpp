@@ -59,6 +59,7 @@ struct RunOptions {
   bool memory_hash = false;
   ProgressMode progress = ProgressMode::automatic;
   bool quiet = false;
+  bool verbose = false;
 
   [[nodiscard]] Selection selection() const {
     if (results) return *results;

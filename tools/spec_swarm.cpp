@@ -72,7 +72,9 @@ class SwarmExecutor final : public Executor {
   Status set_up(ir::Module linked, runtime::Tiers tiers) {
     WARPHIVE_TRY_ASSIGN(const std::shared_ptr<hal::Device> device,
                         hal::cpu::create_device({.threads = 1}));
-    WARPHIVE_TRY_ASSIGN(program_, runtime::make_program(std::move(linked), {.tiers = tiers}));
+    WARPHIVE_TRY_ASSIGN(
+        program_,
+        runtime::make_program(std::move(linked), {.tiers = tiers, .services = {nullptr, queue_}}));
     for (const ir::HostImport& host : program_->module.host_imports) {
       WARPHIVE_TRY(
           registry_.add({host.module, host.field, program_->module.types[host.type], refuse}));
@@ -93,6 +95,7 @@ class SwarmExecutor final : public Executor {
   }
 
   std::optional<std::mt19937_64> slices_;
+  std::shared_ptr<codegen::CompileQueue> queue_ = std::make_shared<codegen::CompileQueue>();
   std::shared_ptr<const runtime::Program> program_;
   sys::HostRegistry registry_;
   std::unique_ptr<runtime::Swarm> swarm_;  // uses the registry

@@ -20,12 +20,19 @@ namespace detail {
 struct EngineData;
 }  // namespace detail
 
-enum class Tier : std::uint8_t { automatic, interp, jit };
+/// How instances run on the CPU device. Results are the same.
+enum class Tier : std::uint8_t {
+  automatic,  // interpreted at once, compiled in the background when it has run for long enough
+  interp,
+  jit,  // compiled when it is linked
+};
 
 struct EngineOptions {
   std::string device = "auto";  // auto | cpu | cuda[:N]
   std::uint32_t threads = 0;    // CPU device: worker threads, 0 for all cores
   Tier tier = Tier::automatic;
+  bool cache = true;            // keep compiled code on disk, and use what is there
+  std::string cache_directory;  // empty: $XDG_CACHE_HOME/warphive, else $HOME/.cache/warphive
 };
 
 struct DeviceInfo {
@@ -44,12 +51,11 @@ struct LinkItem {
 /// Copies share; thread-safe.
 class Engine {
  public:
-  /// Errors: unavailable (no such device here, with the reason), unsupported (tier).
+  /// Errors: unavailable (no such device here, with the reason).
   static Result<Engine> create(const EngineOptions& options = {});
   /// What is on this machine; never fails.
   static std::vector<DeviceInfo> devices();
   [[nodiscard]] std::string device() const;  // the one in use
-  [[nodiscard]] std::string tier() const;    // interp
 
   /// Makes a host function importable. Before the programs that use it are linked. Error:
   /// invalid_input where the name is taken.

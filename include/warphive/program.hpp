@@ -76,6 +76,19 @@ struct Function {
   FunctionType type;
 };
 
+/// What of a program is compiled. Grows while it runs under Tier::automatic.
+struct TierStatus {
+  bool compiled = false;          // instances run compiled code
+  bool from_cache = false;        // which an earlier process made
+  std::uint32_t functions = 0;    // that are compiled
+  std::uint32_t interpreted = 0;  // functions that never will be; `reasons` says why
+  std::uint32_t variants = 0;     // pieces that go on where instances were stopped
+  double seconds = 0;             // that compiling or loading took
+  std::string state;              // off, cold, queued, compiling, ready, failed
+  std::string failure;            // of state `failed`
+  std::vector<std::string> reasons;
+};
+
 /// Modules linked into one: what instances are made from. Immutable; copies share; thread-safe.
 class Program {
  public:
@@ -92,6 +105,7 @@ class Program {
   /// 64 KiB pages of memory 0 that an instance gets when nothing else is asked for: the declared
   /// minimum if nothing grows it; else the declared maximum if at most 256; else minimum + 16.
   [[nodiscard]] std::uint32_t default_memory_pages() const;
+  [[nodiscard]] TierStatus tier_status() const;
   /// The IR's text.
   [[nodiscard]] std::string ir_text() const;
 

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "codegen/tier.hpp"
 #include "guest/wasm/module.hpp"
 #include "hal/device.hpp"
 #include "ir/module.hpp"
@@ -38,6 +39,8 @@ Result<ir::Module> linked_module(const ProgramData& program);
 struct EngineData {
   EngineOptions options;
   std::shared_ptr<hal::Device> device;
+  std::shared_ptr<codegen::CodeCache> cache;             // nullptr: none
+  std::shared_ptr<codegen::CompileQueue> compile_queue;  // nullptr: nothing is compiled
   // Types of the functions that every swarm has, without and with the seeds'.
   std::unique_ptr<sys::Environment> environment;
   std::unique_ptr<sys::Environment> seed_environment;

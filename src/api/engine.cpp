@@ -74,6 +74,14 @@ Result<Engine> Engine::create(const EngineOptions& options) {
   auto data = std::make_shared<detail::EngineData>();
   data->options = options;
   WARPHIVE_TRY_ASSIGN(data->device, hal::cpu::create_device({.threads = options.threads}));
+  if (options.tier != Tier::interp) {
+    data->compile_queue = std::make_shared<codegen::CompileQueue>();
+  }
+  if (options.cache && options.tier != Tier::interp) {
+    // A cache that cannot be used costs time only.
+    auto cache = codegen::CodeCache::open({.directory = options.cache_directory});
+    if (cache) data->cache = std::move(*cache);
+  }
   data->environment = std::make_unique<sys::Environment>(sys::EnvironmentOptions{});
   WARPHIVE_TRY(data->environment->register_into(data->registry));
   sys::EnvironmentOptions with_seed;
@@ -90,7 +98,6 @@ std::vector<DeviceInfo> Engine::devices() {
 }
 
 std::string Engine::device() const { return data_->device->info().name; }
-std::string Engine::tier() const { return "interp"; }
 
 Status Engine::define(std::string module, std::string field, FunctionType type,
                       HostFunction function) {
@@ -141,9 +148,10 @@ Result<Program> Engine::link(std::span<const LinkItem> items, bool seed_function
                  if (entry == nullptr) entry = registry.find(module, field);
                  return entry == nullptr ? std::nullopt : std::optional(entry->type);
                }}));
-  WARPHIVE_TRY_ASSIGN(data->program,
-                      runtime::make_program(std::move(linked),
-                                            {.tiers = tiers_of(data_->options.tier)}));
+  WARPHIVE_TRY_ASSIGN(
+      data->program,
+      runtime::make_program(std::move(linked), {.tiers = tiers_of(data_->options.tier),
+                                                .services = {data_->cache, data_->compile_queue}}));
   data->hosts = data->program->module.host_imports;
   data->host_types = data->program->module.types;
   return Program(std::shared_ptr<const detail::ProgramData>(std::move(data)));

@@ -23,7 +23,7 @@ TEST(EngineTest, devices_are_listed_honestly) {
   EXPECT_FALSE(devices[1].reason.empty());
 }
 
-TEST(EngineTest, devices_and_tiers_that_are_not_there_are_refused) {
+TEST(EngineTest, devices_that_are_not_there_are_refused) {
   for (const char* device : {"cuda", "cuda:0", "cuda:17"}) {
     const auto engine = Engine::create({.device = device});
     ASSERT_TRUE(fails_with(engine, ErrorCode::unavailable)) << device;
@@ -32,10 +32,8 @@ TEST(EngineTest, devices_and_tiers_that_are_not_there_are_refused) {
   for (const char* device : {"", "gpu", "cuda:", "cuda:x", "CPU", "vulkan"}) {
     EXPECT_TRUE(fails_with(Engine::create({.device = device}), ErrorCode::not_found)) << device;
   }
-  EXPECT_TRUE(fails_with(Engine::create({.tier = Tier::jit}), ErrorCode::unsupported));
   EXPECT_TRUE(fails_with(Engine::create({.threads = 1'000'000}), ErrorCode::limit_exceeded));
   EXPECT_EQ(must(Engine::create({.device = "auto", .tier = Tier::automatic})).device(), "cpu");
-  EXPECT_EQ(must(Engine::create({.device = "cpu", .tier = Tier::interp})).tier(), "interp");
 }
 
 TEST(EngineTest, modules_describe_themselves) {

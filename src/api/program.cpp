@@ -126,6 +126,24 @@ std::uint32_t Program::default_memory_pages() const {
   return has_memory() ? runtime::default_memory_pages(data_->program->module.memories[0]) : 0;
 }
 
+TierStatus Program::tier_status() const {
+  TierStatus to;
+  to.state = "off";
+  if (data_->program->tier == nullptr) return to;
+  codegen::TierStatus from = data_->program->tier->status();
+  to.compiled = from.state == codegen::TierState::ready;
+  to.from_cache = from.from_cache;
+  to.functions = from.functions;
+  to.interpreted = from.interpreted;
+  to.variants = from.variants;
+  to.seconds = from.compile_seconds;
+  constexpr const char* states[] = {"cold", "queued", "compiling", "ready", "failed"};
+  to.state = states[static_cast<std::size_t>(from.state)];
+  to.failure = std::move(from.reason);
+  to.reasons = std::move(from.reasons);
+  return to;
+}
+
 std::string Program::ir_text() const { return ir::print(data_->program->module); }
 
 }  // namespace warphive

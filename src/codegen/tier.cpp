@@ -3,9 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
-#include <deque>
-#include <thread>
 #include <utility>
 
 namespace warphive::codegen {
@@ -19,71 +16,54 @@ constexpr std::size_t most_queued = 1024;
 
 }  // namespace
 
-/// Programs that want code, hottest first, and the thread that makes it.
-class CompileQueue {
- public:
-  static CompileQueue& instance() {
-    static CompileQueue queue;
-    return queue;
-  }
-
-  /// False where too many wait already.
-  bool add(std::shared_ptr<ProgramTier> tier) {
+CompileQueue::~CompileQueue() {
+  {
     const std::lock_guard lock(mutex_);
-    if (waiting_.size() >= most_queued || stopping_) return false;
-    waiting_.push_back(std::move(tier));
-    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+    stopping_ = true;
+    waiting_.clear();
     changed_.notify_one();
-    return true;
   }
+  if (thread_.joinable()) thread_.join();
+}
 
- private:
-  CompileQueue() = default;
-  ~CompileQueue() {
+bool CompileQueue::add(std::shared_ptr<ProgramTier> tier) {
+  const std::lock_guard lock(mutex_);
+  if (waiting_.size() >= most_queued || stopping_) return false;
+  waiting_.push_back(std::move(tier));
+  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+  changed_.notify_one();
+  return true;
+}
+
+void CompileQueue::run() {
+  for (;;) {
+    std::shared_ptr<ProgramTier> next;
     {
-      const std::lock_guard lock(mutex_);
-      stopping_ = true;
-      waiting_.clear();
-      changed_.notify_one();
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return stopping_ || !waiting_.empty(); });
+      if (stopping_) return;
+      const auto hottest =
+          std::max_element(waiting_.begin(), waiting_.end(), [](const auto& a, const auto& b) {
+            return a->heat_.load(std::memory_order_relaxed) <
+                   b->heat_.load(std::memory_order_relaxed);
+          });
+      next = std::move(*hottest);
+      waiting_.erase(hottest);
     }
-    if (thread_.joinable()) thread_.join();
+    next->run_jobs();
   }
-
-  void run() {
-    for (;;) {
-      std::shared_ptr<ProgramTier> next;
-      {
-        std::unique_lock lock(mutex_);
-        changed_.wait(lock, [&] { return stopping_ || !waiting_.empty(); });
-        if (stopping_) return;
-        const auto hottest = std::max_element(
-            waiting_.begin(), waiting_.end(), [](const auto& a, const auto& b) {
-              return a->heat_.load(std::memory_order_relaxed) <
-                     b->heat_.load(std::memory_order_relaxed);
-            });
-        next = std::move(*hottest);
-        waiting_.erase(hottest);
-      }
-      next->run_jobs();
-    }
-  }
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::shared_ptr<ProgramTier>> waiting_;
-  bool stopping_ = false;
-  std::thread thread_;
-};
+}
 
 std::shared_ptr<ProgramTier> ProgramTier::make(std::weak_ptr<const void> owner,
                                                const ir::Module& module,
-                                               const ir::EncodedProgram& encoded) {
-  return std::make_shared<ProgramTier>(std::move(owner), module, encoded);
+                                               const ir::EncodedProgram& encoded,
+                                               TierServices services) {
+  return std::make_shared<ProgramTier>(std::move(owner), module, encoded, std::move(services));
 }
 
 ProgramTier::ProgramTier(std::weak_ptr<const void> owner, const ir::Module& module,
-                         const ir::EncodedProgram& encoded)
-    : owner_(std::move(owner)), module_(module), encoded_(encoded) {
+                         const ir::EncodedProgram& encoded, TierServices services)
+    : owner_(std::move(owner)), module_(module), encoded_(encoded), services_(std::move(services)) {
   slot_.code = nullptr;
   slot_.want = want;
   slot_.tier = this;
@@ -110,31 +90,54 @@ void ProgramTier::note(std::uint32_t insn) {
     return;
   }
   if (queued_) return;
-  queued_ = CompileQueue::instance().add(shared_from_this());
+  const std::shared_ptr<CompileQueue> queue = services_.queue.lock();
+  queued_ = queue != nullptr && queue->add(shared_from_this());
   if (queued_ && !has_code) status_.state = TierState::queued;
 }
 
-Status ProgramTier::compile_program() {
-  const auto start = std::chrono::steady_clock::now();
-  auto objects = compile_host(module_, encoded_);
-  if (!objects) return tl::unexpected(std::move(objects.error()));
-  auto library = NativeLibrary::load(*objects, module_);
+Digest ProgramTier::key(std::string_view what) const {
+  return program_digest(module_, encoded_, what);
+}
+
+Status ProgramTier::use(HostObjects objects, std::chrono::steady_clock::time_point start,
+                        bool from_cache) {
+  auto library = NativeLibrary::load(objects, module_);
   if (!library) return tl::unexpected(std::move(library.error()));
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-  const std::lock_guard lock(mutex_);
-  library_ = std::move(*library);
-  for (const Compiled compiled : objects->functions) {
-    ++(compiled == Compiled::no ? status_.interpreted : status_.functions);
+  {
+    const std::lock_guard lock(mutex_);
+    library_ = std::move(*library);
+    for (const Compiled compiled : objects.functions) {
+      ++(compiled == Compiled::no ? status_.interpreted : status_.functions);
+    }
+    status_.reasons = std::move(objects.reasons);
+    status_.compile_seconds = taken.count();
+    status_.from_cache = from_cache;
+    status_.state = TierState::ready;
   }
-  status_.reasons = std::move(objects->reasons);
-  status_.compile_seconds = taken.count();
-  status_.state = TierState::ready;
+  publish();
   return {};
 }
 
-void ProgramTier::publish() {
-  __atomic_store_n(&slot_.code, library_->code(), __ATOMIC_RELEASE);
+bool ProgramTier::load_cached() {
+  if (services_.cache == nullptr) return false;
+  const auto start = std::chrono::steady_clock::now();
+  std::optional<HostObjects> objects = services_.cache->find(key("program"));
+  return objects && objects->functions.size() == module_.functions.size() &&
+         use(std::move(*objects), start, true).has_value();
 }
+
+Status ProgramTier::compile_program() {
+  if (load_cached()) return {};
+  const auto start = std::chrono::steady_clock::now();
+  auto objects = compile_host(module_, encoded_);
+  if (!objects) return tl::unexpected(std::move(objects.error()));
+  // A cache that cannot be written costs the next run its start, and this one nothing.
+  if (services_.cache != nullptr) (void)services_.cache->store(key("program"), *objects);
+  return use(std::move(*objects), start, false);
+}
+
+void ProgramTier::publish() { __atomic_store_n(&slot_.code, library_->code(), __ATOMIC_RELEASE); }
 
 Status ProgramTier::compile() {
   {
@@ -142,9 +145,7 @@ Status ProgramTier::compile() {
     status_.state = TierState::compiling;
   }
   Status status = compile_program();
-  if (status) {
-    publish();
-  } else {
+  if (!status) {
     const std::lock_guard lock(mutex_);
     status_.state = TierState::failed;
     status_.reason = status.error().message();
@@ -174,12 +175,9 @@ void ProgramTier::run_jobs() {
     }
     auto variant = compile_resume(module_, encoded_, insn);
     if (!variant || variant->resumes.empty()) continue;
-    {
-      const std::lock_guard lock(mutex_);
-      const std::uint32_t place = variant->resumes.front();
-      const bool is_new = place == insn || seen_.insert(place).second;
-      if (!is_new) continue;
-    }
+    const std::uint32_t place = variant->resumes.front();
+    if (std::find(places_.begin(), places_.end(), place) != places_.end()) continue;
+    places_.push_back(place);
     if (!library_->add(*variant)) continue;
     publish();
     const std::lock_guard lock(mutex_);

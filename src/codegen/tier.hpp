@@ -3,15 +3,19 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
+#include <thread>
 #include <vector>
 
 #include "abi/native.hpp"
+#include "codegen/cache.hpp"
 #include "codegen/compiler.hpp"
 #include "ir/encode.hpp"
 #include "ir/module.hpp"
@@ -20,21 +24,52 @@
 namespace warphive::codegen {
 
 enum class TierState : std::uint8_t {
-  cold,       // not run enough to be worth it
+  cold,  // not run enough to be worth it
   queued,
   compiling,
-  ready,      // lanes run compiled code
-  failed,     // stays interpreted, see reason()
+  ready,   // lanes run compiled code
+  failed,  // stays interpreted, see reason()
 };
 
 struct TierStatus {
   TierState state = TierState::cold;
-  std::string reason;                   // of `failed`
-  std::uint32_t functions = 0;          // compiled
-  std::uint32_t interpreted = 0;        // functions that stay interpreted
-  std::vector<std::string> reasons;     // why
-  std::uint32_t variants = 0;           // that go on inside of functions
-  double compile_seconds = 0;
+  std::string reason;                // of `failed`
+  std::uint32_t functions = 0;       // compiled
+  std::uint32_t interpreted = 0;     // functions that stay interpreted
+  std::vector<std::string> reasons;  // why
+  std::uint32_t variants = 0;        // that go on inside of functions
+  double compile_seconds = 0;        // or to load it
+  bool from_cache = false;
+};
+
+class ProgramTier;
+
+/// Programs that want code, hottest first, and the thread that makes it. Its end drops what waits,
+/// and waits for what is being made. Thread-safe.
+class CompileQueue {
+ public:
+  CompileQueue() = default;
+  ~CompileQueue();
+  CompileQueue(const CompileQueue&) = delete;
+  CompileQueue& operator=(const CompileQueue&) = delete;
+
+ private:
+  friend class ProgramTier;
+  /// False where too many wait already.
+  bool add(std::shared_ptr<ProgramTier> tier);
+  void run();
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  std::vector<std::shared_ptr<ProgramTier>> waiting_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+/// What tiers share with others.
+struct TierServices {
+  std::shared_ptr<CodeCache> cache;   // nullptr: compiled code is not kept
+  std::weak_ptr<CompileQueue> queue;  // none: nothing is compiled in the background
 };
 
 /// Thread-safe. Made by make(); the program that it belongs to is kept alive while code is made.
@@ -44,9 +79,12 @@ class ProgramTier : public std::enable_shared_from_this<ProgramTier> {
   /// interpreted it for long enough, and variants where lanes are stopped.
   static std::shared_ptr<ProgramTier> make(std::weak_ptr<const void> owner,
                                            const ir::Module& module,
-                                           const ir::EncodedProgram& encoded);
+                                           const ir::EncodedProgram& encoded,
+                                           TierServices services);
   /// Compiles now, in this thread. Error: as compile_host.
   Status compile();
+  /// Uses what the cache has; false where it has nothing.
+  bool load_cached();
 
   /// For abi::Pool::native; valid while this object lives.
   [[nodiscard]] const abi::NativeSlot* slot() const { return &slot_; }
@@ -55,7 +93,7 @@ class ProgramTier : public std::enable_shared_from_this<ProgramTier> {
   void wait_until_idle() const;
 
   ProgramTier(std::weak_ptr<const void> owner, const ir::Module& module,
-              const ir::EncodedProgram& encoded);
+              const ir::EncodedProgram& encoded, TierServices services);
   ~ProgramTier();
 
  private:
@@ -68,20 +106,24 @@ class ProgramTier : public std::enable_shared_from_this<ProgramTier> {
   void run_jobs();  // in the queue's thread
   void publish();
   Status compile_program();
+  Status use(HostObjects objects, std::chrono::steady_clock::time_point start, bool from_cache);
+  [[nodiscard]] Digest key(std::string_view what) const;
 
   std::weak_ptr<const void> owner_;
   const ir::Module& module_;
   const ir::EncodedProgram& encoded_;
+  const TierServices services_;
   Slot slot_;
-  std::atomic<std::uint32_t> heat_{0};             // polls of interpreted lanes
-  std::atomic<std::uint32_t> last_wanted_{~0u};    // keeps most repeats off the mutex
-  mutable std::mutex mutex_;                       // guards what follows
+  std::atomic<std::uint32_t> heat_{0};           // polls of interpreted lanes
+  std::atomic<std::uint32_t> last_wanted_{~0u};  // keeps most repeats off the mutex
+  mutable std::mutex mutex_;                     // guards what follows
   mutable std::condition_variable idle_;
   bool queued_ = false;
   TierStatus status_;
-  std::set<std::uint32_t> seen_;                   // instructions that were asked for
-  std::vector<std::uint32_t> wanted_;              // of those, not looked at yet
-  std::unique_ptr<NativeLibrary> library_;         // used by one compiling thread at a time
+  std::set<std::uint32_t> seen_;            // instructions that were asked for
+  std::vector<std::uint32_t> wanted_;       // of those, not looked at yet
+  std::unique_ptr<NativeLibrary> library_;  // used by one compiling thread at a time
+  std::vector<std::uint32_t> places_;       // of variants; likewise
 };
 
 }  // namespace warphive::codegen

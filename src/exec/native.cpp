@@ -222,8 +222,9 @@ void run_lane_native(const abi::RunParams& params, abi::LaneRef lane) {
         fuel = result;
         if (header.pc != 0) continue;
       } else if (result == abi::native_stopped) {
-        fuel = 0;
         if (header.exit != abi::Exit::ready) return;
+        context.granted = 0;
+        fuel = 0;
         continue;
       } else {
         // Interpret from here, looking for a way back at each charge.
@@ -233,6 +234,7 @@ void run_lane_native(const abi::RunParams& params, abi::LaneRef lane) {
     if (context.walks) context.slot = nullptr;
     run_interp(context, fuel);
     if (header.exit != abi::Exit::ready) return;
+    context.granted = 0;
     fuel = 0;
   }
 }

@@ -61,8 +61,12 @@ Result<std::shared_ptr<const Program>> make_program(ir::Module linked,
   }
   if (options.tiers != Tiers::interp) {
     program->tier = codegen::ProgramTier::make(std::weak_ptr<const Program>(program), module,
-                                               program->encoded);
-    if (options.tiers == Tiers::jit) WARPHIVE_TRY(program->tier->compile());
+                                               program->encoded, options.services);
+    if (options.tiers == Tiers::jit) {
+      WARPHIVE_TRY(program->tier->compile());
+    } else {
+      program->tier->load_cached();
+    }
   }
   return std::shared_ptr<const Program>(std::move(program));
 }

@@ -37,6 +37,7 @@ enum class Tiers : std::uint8_t {
 struct ProgramOptions {
   bool optimise = true;
   Tiers tiers = Tiers::interp;
+  codegen::TierServices services = {};
 };
 
 /// Verifies, optimises and encodes a linked module. Errors: limit_exceeded, and internal where the

@@ -196,7 +196,7 @@ class CommandTest(unittest.TestCase):
             stderr=subprocess.PIPE,
             cwd=self.folder,
             timeout=HANG_SECONDS,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, "XDG_CACHE_HOME": str(self.folder / "xdg"), **(environment or {})},
         )
         done.out = done.stdout.decode(errors="backslashreplace")
         done.err = done.stderr.decode(errors="backslashreplace")

@@ -202,11 +202,15 @@ class Devices(CommandTest):
 
     def test_tiers(self):
         self.assertEqual(self.report("core", "--invoke", "nothing", "--tier", "interp")["tier"], "interp")
-        self.report("core", "--invoke", "nothing", "--tier", "auto")
-        done = self.command("run", self.guest("core"), "--invoke", "nothing", "--tier", "jit")
-        if done.returncode != 0:
-            self.assertEqual(done.returncode, 125)
-            self.assertIn("jit", done.err)
+        self.assertIn(self.report("core", "--invoke", "nothing", "--tier", "auto")["tier"], ["interp", "jit"])
+        for cache in (["--no-cache"], ["--cache-dir", self.folder / "cache"], ["--cache-dir", self.folder / "cache"]):
+            report = self.report("core", "--invoke", "nothing", "--tier", "jit", *cache)
+            self.assertEqual(report["tier"], "jit")
+            self.assertEqual(report["compiled"]["state"], "ready")
+            self.assertGreater(report["compiled"]["functions"], 0)
+        self.assertTrue(report["compiled"]["from_cache"])
+        report = self.report("core", "--invoke", "nothing", "--cache-dir", self.folder / "cache")
+        self.assertEqual(report["tier"], "jit", "a second run starts compiled")
 
     def test_devices(self):
         done = self.command("devices", status=0)
