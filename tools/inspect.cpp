@@ -11,8 +11,10 @@
 
 #include "base/byte_reader.hpp"
 #include "base/check.hpp"
+#include "codegen/compiler.hpp"
 #include "guest/wasm/lower.hpp"
 #include "guest/wasm/reader.hpp"
+#include "ir/encode.hpp"
 #include "ir/link.hpp"
 #include "ir/text.hpp"
 #include "opt/pipeline.hpp"
@@ -21,6 +23,7 @@
 #include "tools/format.hpp"
 #include "tools/report.hpp"
 #include "tools/run.hpp"
+#include "tools/values.hpp"
 
 namespace warphive::tools {
 
@@ -158,8 +161,37 @@ struct InspectOptions {
   std::string file;
   bool summary = false;
   bool wasm = false;
+  bool llvm = false;
+  bool assembly = false;
+  std::string function;
   bool ir = false;
 };
+
+std::uint32_t find_function(const ir::Module& module, const std::string& name) {
+  if (const ir::Export* item = ir::find_export(module, name, ir::EntityKind::function)) {
+    return item->index;
+  }
+  const std::optional<std::uint64_t> index = parse_unsigned(name);
+  if (index && *index < module.functions.size()) return static_cast<std::uint32_t>(*index);
+  if (name.empty()) throw Failure(Status::usage, "Name a function with --function.");
+  throw Failure(Status::usage,
+                fmt::format("There is no function ({}): neither exported so nor an index below {}.",
+                            clean(name), module.functions.size()));
+}
+
+std::string compiled_text(const wasm::Module& guest, const InspectOptions& options) {
+  const ir::Module module = optimised(guest, options.file);
+  if (!ir::is_linked(module)) {
+    throw Failure(Status::usage, "The module imports more than functions: it cannot be compiled "
+                                 "without what it is linked with.");
+  }
+  const std::uint32_t function = find_function(module, options.function);
+  const ir::EncodedProgram encoded = or_fail(ir::encode(module), options.file);
+  return or_fail(codegen::list_function(module, encoded, function,
+                                        options.llvm ? codegen::Listing::llvm
+                                                     : codegen::Listing::assembly),
+                 options.file);
+}
 
 void inspect(const InspectOptions& options) {
   const wasm::Module module = read(options.file);
@@ -171,6 +203,8 @@ void inspect(const InspectOptions& options) {
     });
   } else if (options.ir) {
     output.text() = ir::print(optimised(module, options.file));
+  } else if (options.llvm || options.assembly) {
+    output.text() = compiled_text(module, options);
   } else {
     write_summary(module, options.file, output.text());
   }
@@ -192,8 +226,21 @@ void add_inspect_command(CLI::App& app) {
   CLI::Option* ir = command->add_flag("--ir", options->ir,
                                       "The functions' IR as it runs (as lowered, if the module "
                                       "imports anything but functions)");
-  summary->excludes(wasm)->excludes(ir);
-  wasm->excludes(ir);
+  CLI::Option* llvm =
+      command->add_flag("--llvm", options->llvm, "LLVM IR of one function as it is compiled");
+  CLI::Option* assembly = command->add_flag(
+      "--asm", options->assembly, "This machine's code of one function as it is compiled");
+  command
+      ->add_option("--function", options->function,
+                   "With --llvm and --asm: an exported function, or an index in the program as "
+                   "--ir shows it")
+      ->type_name("NAME");
+  const std::vector<CLI::Option*> forms = {summary, wasm, ir, llvm, assembly};
+  for (CLI::Option* one : forms) {
+    for (CLI::Option* other : forms) {
+      if (one != other) one->excludes(other);
+    }
+  }
   command->callback([options] { inspect(*options); });
 }
 

@@ -14,7 +14,7 @@ namespace warphive::abi {
 
 /// To be bumped by hand when code that was compiled before cannot be called, or call, any more: a
 /// change of this header's rules, of exec::HostContext, or of what a helper does.
-inline constexpr uint32_t native_abi_version = 1;
+inline constexpr uint32_t native_abi_version = 2;
 
 /// Instead of fuel: the lane stopped, its header says why. Exit::ready means that the interpreter
 /// shall go on at the header's pc.

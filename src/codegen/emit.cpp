@@ -821,42 +821,32 @@ class Emitter::FunctionEmitter {
     }
     set_fuel(left);
     llvm::BasicBlock* low = block("behind_low");
-    llvm::BasicBlock* left_early = block("unwind");
     llvm::BasicBlock* after = block("behind");
-    if (signature.results.size() > 1) {
-      // Results are in the frame, unless the callee stopped.
-      llvm::BasicBlock* returned = block("returned");
-      b_.CreateCondBr(b_.CreateICmpSLT(left, b_.getInt64(0)), left_early, returned,
-                      types_.unlikely);
-      b_.SetInsertPoint(returned);
-      for (const SlotWeb& entry : outputs) write(entry.web, load_slot(entry));
-    }
+    // A callee that stopped returns less than any need.
     b_.CreateCondBr(b_.CreateICmpSLT(left, b_.getInt64(site.need_after)), low, after,
                     types_.unlikely);
-    b_.SetInsertPoint(left_early);
-    store_live(site.live);
-    store_slot(inst.a + callee.header_slot, b_.getInt64(abi::pack_header(base_ + at + 1, inst.a)));
-    if (inst.op == Op::call_indirect) {
-      // The interpreter makes the call again where it was refused. Else the callee's frame may lie
-      // over the index.
-      llvm::BasicBlock* refused = block("refused");
-      llvm::BasicBlock* leave = block("leave");
-      b_.CreateCondBr(
-          b_.CreateICmpEQ(left, b_.getInt64(static_cast<std::uint64_t>(abi::native_refused))),
-          refused, leave);
-      b_.SetInsertPoint(refused);
-      store_slot(inst.b, read_integer(webs.reads[1], 64).value);
-      b_.CreateBr(leave);
-      b_.SetInsertPoint(leave);
-    }
-    helper(offsetof(exec::NativeHelpers, leave), {context_, frame_, left, b_.getInt32(base_ + at)});
-    return_stopped();
     b_.SetInsertPoint(low);
-    llvm::BasicBlock* poor = block("poor");
-    b_.CreateCondBr(b_.CreateICmpSLT(left, b_.getInt64(0)), left_early, poor);
-    b_.SetInsertPoint(poor);
-    refill_behind(at, site, after);
+    llvm::Value* none = b_.getInt64(0);
+    llvm::Value* value = none;
+    if (signature.results.size() == 1) {
+      value = scalar::integer_of({b_.CreateExtractValue(call, {1}), &b_, false}, 64).value;
+    }
+    llvm::Value* index = none;
+    if (inst.op == Op::call_indirect) index = read_integer(webs.reads[1], 64).value;
+    llvm::Value* more =
+        helper(offsetof(exec::NativeHelpers, behind_call),
+               {context_, frame_, left, b_.getInt32(static_cast<std::uint32_t>(site.need_after)),
+                b_.getInt32(base_ + at), value, index});
+    set_fuel(more);
+    llvm::BasicBlock* stopped = block("stopped");
+    b_.CreateCondBr(b_.CreateICmpSLT(more, none), stopped, after, types_.unlikely);
+    b_.SetInsertPoint(stopped);
+    store_live(site.live);
+    return_stopped();
     continue_behind(at, site, after);
+    if (signature.results.size() > 1) {
+      for (const SlotWeb& entry : outputs) write(entry.web, load_slot(entry));
+    }
   }
 
   void refill_behind(std::uint32_t at, const Site& site, llvm::BasicBlock* after) {

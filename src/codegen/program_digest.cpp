@@ -39,7 +39,7 @@ constexpr std::size_t layouts[] = {
     offsetof(NativeHelpers, refill),
     offsetof(NativeHelpers, step),
     offsetof(NativeHelpers, trap),
-    offsetof(NativeHelpers, leave),
+    offsetof(NativeHelpers, behind_call),
     sizeof(abi::NativeTarget),
     offsetof(abi::NativeTarget, code),
     offsetof(abi::NativeTarget, type),

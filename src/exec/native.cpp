@@ -106,15 +106,41 @@ int64_t trap_at(HostContext* context, uint64_t frame, int64_t fuel, uint32_t ins
   return abi::native_stopped;
 }
 
-int64_t leave(HostContext* context, uint64_t frame, int64_t result, uint32_t insn) {
-  if (result == abi::native_refused) {
+bool is_indirect(const abi::Insn& call) {
+  return unfused(call.op) == static_cast<uint16_t>(ir::Op::call_indirect);
+}
+/// A function that a call runs, or one of the same type.
+const abi::FunctionEntry& callee_of(const HostContext& context, const abi::Insn& call) {
+  const auto low = static_cast<uint32_t>(call.imm);
+  if (!is_indirect(call)) return context.functions[low];
+  const auto type = static_cast<uint32_t>(call.imm >> 32);
+  for (uint32_t i = 0;; ++i) {  // one was called, so there is one
+    if (context.functions[i].type == type) return context.functions[i];
+  }
+}
+
+int64_t behind_call(HostContext* context, uint64_t frame, int64_t left, uint32_t need,
+                    uint32_t insn, uint64_t value, uint64_t index) {
+  const abi::Insn& call = context->insns[insn];
+  uint64_t* const fp = const_cast<uint64_t*>(context->stack_end) - slots_left(frame);
+  if (left >= 0) {
+    const int64_t more = refill(context, frame, left, need, insn + 1);
+    // More results than one are there already; where there is none the slot is nobody's.
+    if (more < 0 && callee_of(*context, call).result_slots == 1) fp[call.a] = value;
+    return more;
+  }
+  if (left == abi::native_refused) {
+    // The interpreter makes the call again.
+    if (is_indirect(call)) fp[call.b] = index;
     HostMachine m = machine_at(*context, frame, context->refused_fuel, insn);
     stop(m, abi::Exit::ready, insn);
+  } else {
+    fp[call.a + callee_of(*context, call).header_slot] = abi::pack_header(insn + 1, call.a);
   }
   return abi::native_stopped;
 }
 
-constexpr NativeHelpers helpers{refill, step, trap_at, leave};
+constexpr NativeHelpers helpers{refill, step, trap_at, behind_call};
 
 const abi::NativeCode* current_code(const abi::NativeSlot& slot) {
   return __atomic_load_n(&slot.code, __ATOMIC_ACQUIRE);

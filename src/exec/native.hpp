@@ -19,8 +19,11 @@ struct NativeHelpers {
   /// Does what the instruction at `insn` does, on the frame's slots.
   int64_t (*step)(HostContext* context, uint64_t frame, int64_t fuel, uint32_t insn);
   int64_t (*trap)(HostContext* context, uint64_t frame, int64_t fuel, uint32_t insn, uint32_t kind);
-  /// The call at `insn` returned `result`, which is negative.
-  int64_t (*leave)(HostContext* context, uint64_t frame, int64_t result, uint32_t insn);
+  /// The call at `insn` returned `left`, which is negative or less than `need`: leaves as the
+  /// callee did, or gets fuel as refill does. `value` is the only result, if it returned with one,
+  /// `index` what a call_indirect went by.
+  int64_t (*behind_call)(HostContext* context, uint64_t frame, int64_t left, uint32_t need,
+                         uint32_t insn, uint64_t value, uint64_t index);
 };
 const NativeHelpers& native_helpers();
 
