@@ -182,15 +182,16 @@ std::uint32_t find_function(const ir::Module& module, const std::string& name) {
 std::string compiled_text(const wasm::Module& guest, const InspectOptions& options) {
   const ir::Module module = optimised(guest, options.file);
   if (!ir::is_linked(module)) {
-    throw Failure(Status::usage, "The module imports more than functions: it cannot be compiled "
-                                 "without what it is linked with.");
+    throw Failure(Status::usage,
+                  "The module imports more than functions: it cannot be compiled "
+                  "without what it is linked with.");
   }
   const std::uint32_t function = find_function(module, options.function);
   const ir::EncodedProgram encoded = or_fail(ir::encode(module), options.file);
-  return or_fail(codegen::list_function(module, encoded, function,
-                                        options.llvm ? codegen::Listing::llvm
-                                                     : codegen::Listing::assembly),
-                 options.file);
+  return or_fail(
+      codegen::list_function(module, encoded, function,
+                             options.llvm ? codegen::Listing::llvm : codegen::Listing::assembly),
+      options.file);
 }
 
 void inspect(const InspectOptions& options) {

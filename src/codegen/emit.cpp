@@ -2,6 +2,7 @@
 #include "codegen/emit.hpp"
 
 #include <cstddef>
+#include <map>
 #include <optional>
 
 #include "abi/native.hpp"
@@ -235,6 +236,17 @@ class Emitter::FunctionEmitter {
     load->setMetadata(llvm::LLVMContext::MD_invariant_load, types_.empty());
     return load;
   }
+  /// As field(), loaded once at the entry.
+  llvm::Value* entry_field(std::size_t offset, llvm::Type* type) {
+    llvm::Value*& value = entry_fields_[offset];
+    if (value == nullptr) {
+      llvm::IRBuilderBase::InsertPointGuard guard(b_);
+      llvm::BasicBlock& entry = fn_->getEntryBlock();
+      b_.SetInsertPoint(&entry, entry.getFirstNonPHIOrDbgOrAlloca());
+      value = field(offset, type);
+    }
+    return value;
+  }
   llvm::Value* byte(llvm::Value* from, std::uint64_t offset) {
     return b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), from, offset);
   }
@@ -347,16 +359,19 @@ class Emitter::FunctionEmitter {
     }
     return call;
   }
-  void return_stopped(llvm::Value* fuel) {
-    if (!is_resume_ && type_.results.size() == 1) {
-      llvm::Value* result = llvm::PoisonValue::get(types_.result(type_));
-      b_.CreateRet(b_.CreateInsertValue(result, fuel, {0}));
-    } else {
-      b_.CreateRet(fuel);
-    }
-  }
+  /// To the one place where the function ends with a lane that stopped.
   void return_stopped() {
-    return_stopped(b_.getInt64(static_cast<std::uint64_t>(abi::native_stopped)));
+    if (stopped_block_ == nullptr) stopped_block_ = block("stopped");
+    b_.CreateBr(stopped_block_);
+  }
+  void emit_stopped() {
+    if (stopped_block_ == nullptr) return;
+    b_.SetInsertPoint(stopped_block_);
+    llvm::Value* stopped = b_.getInt64(static_cast<std::uint64_t>(abi::native_stopped));
+    if (!is_resume_ && type_.results.size() == 1) {
+      stopped = b_.CreateInsertValue(llvm::PoisonValue::get(types_.result(type_)), stopped, {0});
+    }
+    b_.CreateRet(stopped);
   }
 
   /// Fuel for `need` units, or the lane stops at `inst`.
@@ -432,10 +447,11 @@ class Emitter::FunctionEmitter {
     }
     if (trap_block_ != nullptr) {
       b_.SetInsertPoint(trap_block_);
-      llvm::Value* result = helper(offsetof(exec::NativeHelpers, trap),
-                                   {context_, frame_, trap_fuel_, trap_insn_, trap_kind_});
-      return_stopped(result);
+      helper(offsetof(exec::NativeHelpers, trap),
+             {context_, frame_, trap_fuel_, trap_insn_, trap_kind_});
+      return_stopped();
     }
+    emit_stopped();
   }
 
   void branch(llvm::Value* condition, std::uint32_t target, std::uint32_t next) {
@@ -626,7 +642,7 @@ class Emitter::FunctionEmitter {
   }
 
   llvm::Value* global_pointer(const Inst& inst) {
-    llvm::Value* globals = field(offsetof(HostContext, globals), types_.pointer);
+    llvm::Value* globals = entry_field(offsetof(HostContext, globals), types_.pointer);
     return b_.CreateConstInBoundsGEP1_64(types_.i64, globals, ir::imm_low(inst));
   }
 
@@ -658,9 +674,9 @@ class Emitter::FunctionEmitter {
                                   llvm::Align(8));
     } else {
       llvm::Value* at = layout_field(offsetof(abi::ProgramLayout, memory_pages_at), types_.i32);
-      llvm::Value* pages =
-          b_.CreateInBoundsGEP(b_.getInt8Ty(), field(offsetof(HostContext, state), types_.pointer),
-                               b_.CreateZExt(at, types_.i64));
+      llvm::Value* pages = b_.CreateInBoundsGEP(
+          b_.getInt8Ty(), entry_field(offsetof(HostContext, state), types_.pointer),
+          b_.CreateZExt(at, types_.i64));
       load =
           b_.CreateAlignedLoad(types_.i32, byte(pages, 4 * std::uint64_t{index}), llvm::Align(4));
     }
@@ -669,12 +685,12 @@ class Emitter::FunctionEmitter {
     return b_.CreateShl(b_.CreateZExt(load, types_.i64), 16);
   }
   llvm::Value* memory_base(std::uint32_t index) {
-    if (index == 0) return field(offsetof(HostContext, memory0), types_.pointer);
+    if (index == 0) return entry_field(offsetof(HostContext, memory0), types_.pointer);
     llvm::Value* memories = layout_field(offsetof(abi::ProgramLayout, memories), types_.pointer);
     llvm::Value* at = constant_load(
         types_.i64, memories, sizeof(abi::MemoryLayout) * index + offsetof(abi::MemoryLayout, at));
     return b_.CreateInBoundsGEP(b_.getInt8Ty(),
-                                field(offsetof(HostContext, memory), types_.pointer), at);
+                                entry_field(offsetof(HostContext, memory), types_.pointer), at);
   }
   llvm::Value* address(std::uint32_t at, WebId web, const Inst& inst, std::uint64_t bytes) {
     llvm::Value* start = b_.CreateZExt(read_integer(web, 32).value, types_.i64);
@@ -755,7 +771,7 @@ class Emitter::FunctionEmitter {
     llvm::Value* index = read_integer(webs.reads[1], 32).value;
     llvm::Value* size = nullptr;
     if (module.tables[table].changes) {
-      llvm::Value* sizes = field(offsetof(HostContext, table_sizes), types_.pointer);
+      llvm::Value* sizes = entry_field(offsetof(HostContext, table_sizes), types_.pointer);
       llvm::LoadInst* load = b_.CreateAlignedLoad(
           types_.i32, b_.CreateConstInBoundsGEP1_64(types_.i32, sizes, table), llvm::Align(4));
       load->setMetadata(llvm::LLVMContext::MD_tbaa, types_.table);
@@ -764,14 +780,14 @@ class Emitter::FunctionEmitter {
       size = b_.getInt32(module.tables[table].min);
     }
     trap_if(b_.CreateICmpUGE(index, size), TrapKind::undefined_element, at);
-    llvm::Value* elements = field(offsetof(HostContext, table0), types_.pointer);
+    llvm::Value* elements = entry_field(offsetof(HostContext, table0), types_.pointer);
     if (table != 0) elements = table_elements(table);
     llvm::LoadInst* element = b_.CreateAlignedLoad(
         types_.i64, b_.CreateInBoundsGEP(types_.i64, elements, b_.CreateZExt(index, types_.i64)),
         llvm::Align(8));
     element->setMetadata(llvm::LLVMContext::MD_tbaa, types_.table);
     trap_if(b_.CreateICmpEQ(element, b_.getInt64(0)), TrapKind::uninitialized_element, at);
-    llvm::Value* targets = field(offsetof(HostContext, targets), types_.pointer);
+    llvm::Value* targets = entry_field(offsetof(HostContext, targets), types_.pointer);
     llvm::Value* target =
         b_.CreateInBoundsGEP(b_.getInt8Ty(), targets,
                              b_.CreateMul(b_.CreateSub(element, b_.getInt64(1)),
@@ -797,7 +813,8 @@ class Emitter::FunctionEmitter {
     llvm::Value* tables = layout_field(offsetof(abi::ProgramLayout, tables), types_.pointer);
     llvm::Value* at = constant_load(
         types_.i32, tables, sizeof(abi::TableLayout) * table + offsetof(abi::TableLayout, at));
-    return b_.CreateInBoundsGEP(b_.getInt8Ty(), field(offsetof(HostContext, state), types_.pointer),
+    return b_.CreateInBoundsGEP(b_.getInt8Ty(),
+                                entry_field(offsetof(HostContext, state), types_.pointer),
                                 b_.CreateZExt(at, types_.i64));
   }
 
@@ -905,10 +922,12 @@ class Emitter::FunctionEmitter {
   llvm::Value* context_ = nullptr;
   llvm::Value* frame_ = nullptr;
   llvm::Value* fuel_ = nullptr;
+  std::map<std::size_t, llvm::Value*> entry_fields_;
   llvm::Value* frame_pointer_ = nullptr;  // valid in the next
   llvm::BasicBlock* frame_pointer_block_ = nullptr;
   std::vector<llvm::Value*> webs_;
   std::vector<llvm::BasicBlock*> blocks_;
+  llvm::BasicBlock* stopped_block_ = nullptr;
   llvm::BasicBlock* trap_block_ = nullptr;
   llvm::PHINode *trap_fuel_ = nullptr, *trap_insn_ = nullptr, *trap_kind_ = nullptr;
 };
