@@ -81,7 +81,7 @@ TEST_P(TierTest, stopped_anywhere_and_resumed) {
   const End whole = interp.start(unlimited_fuel);
   ASSERT_EQ(whole.exit, Exit::returned);
   ASSERT_EQ(jit.start(unlimited_fuel), whole);
-  constexpr std::uint64_t most_budgets = 3000;
+  constexpr std::uint64_t most_budgets = 300;
   const std::uint64_t step = whole.instructions / most_budgets + 1;
   for (std::uint64_t fuel = 0; fuel <= whole.instructions; fuel += step) {
     interp.reset();
@@ -90,7 +90,7 @@ TEST_P(TierTest, stopped_anywhere_and_resumed) {
     ASSERT_EQ(jit.start(fuel), stopped) << "with a budget of " << fuel;
     if (stopped.exit != Exit::out_of_fuel) continue;
     // Now and then with code that goes on from there, else interpreted until it comes.
-    if (fuel % 7 == 0) jit.wait();
+    if (fuel % 13 == 0) jit.wait();
     ASSERT_EQ(jit.resume(unlimited_fuel), whole) << "resumed after a budget of " << fuel;
   }
   EXPECT_GT(jit.program.tier_status().variants, 0u);
@@ -100,7 +100,7 @@ TEST_P(TierTest, in_many_slices) {
   Side interp(Tier::interp, GetParam());
   Side jit(Tier::jit, GetParam());
   const End whole = interp.start(unlimited_fuel);
-  for (const std::uint64_t slice : {1500u, 6000u, 50'000u}) {
+  for (const std::uint64_t slice : {6000u, 50'000u}) {
     jit.reset();
     End end = jit.start(slice);
     for (int i = 0; end.exit == Exit::out_of_fuel; ++i) {
@@ -143,6 +143,26 @@ TEST(Tiers, automatic_goes_over_to_compiled_code_while_a_call_runs) {
   EXPECT_TRUE(program.tier_status().compiled);
   EXPECT_EQ(program.tier_status().state, "ready");
   EXPECT_LT(slices, 1000u);
+}
+
+TEST(Tiers, host_calls_in_compiled_code) {
+  std::string outs[2];
+  std::uint64_t instructions[2] = {};
+  for (const Tier tier : {Tier::interp, Tier::jit}) {
+    const Engine engine = engine_of(tier);
+    const Program program = guest_program(engine, "hello");
+    Swarm swarm = must(engine.create_swarm({.host = {.args = {"hello", "a", "b"}}}));
+    const auto ids = must(swarm.spawn(program, 3));
+    const Results results = must(swarm.dispatch(ids, must(program.find_function("_start"))));
+    const std::size_t side = tier == Tier::jit ? 1 : 0;
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      outs[side] += std::string(to_string(results[i].exit)) + ": " + std::string(results[i].out);
+      instructions[side] += results[i].instructions.value_or(0);
+    }
+  }
+  EXPECT_EQ(outs[1], outs[0]);
+  EXPECT_EQ(instructions[1], instructions[0]);
+  EXPECT_TRUE(contains(outs[0], "hello"));
 }
 
 TEST(Tiers, recursion_beyond_the_native_stack_goes_on) {

@@ -91,7 +91,7 @@ bool is_out_of_line(const ir::Inst& inst);
 bool changes_fuel(ir::Op op);
 
 struct AnalysisLimits {
-  std::uint64_t instructions = 100'000;  // of a function
+  std::uint64_t instructions = 50'000;   // of a function
   std::uint64_t slot_records = 200'000;  // live slots over all places where it may be left
 };
 

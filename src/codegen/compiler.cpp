@@ -107,6 +107,76 @@ Status check(const llvm::Module& module) {
   return {};
 }
 
+/// Functions of a program, compiled in parts that bound what LLVM holds in memory at a time.
+class ProgramCompiler {
+ public:
+  ProgramCompiler(const ir::Module& module, const ir::EncodedProgram& encoded,
+                  const CompileLimits& limits, llvm::TargetMachine& machine)
+      : module_(module), encoded_(encoded), limits_(limits), machine_(machine), analyser_(module) {}
+
+  Result<HostObjects> run() {
+    const auto count = static_cast<std::uint32_t>(module_.functions.size());
+    result_.functions.assign(count, Compiled::no);
+    std::uint64_t instructions = 0;
+    for (std::uint32_t i = 0; i < count;) {
+      if (limits_.stop != nullptr && limits_.stop->load(std::memory_order_relaxed)) {
+        return base::error(ErrorCode::cancelled, ErrorPhase::codegen, "Compilation was stopped.");
+      }
+      llvm::LLVMContext context;
+      Emitter emitter({&module_, &encoded_}, context, "program");
+      set_machine(emitter.module(), machine_);
+      if (i == 0) {
+        for (std::uint32_t type = 0; type < module_.types.size(); ++type) emitter.add_stubs(type);
+      }
+      for (std::uint64_t part = 0; i < count && part < part_instructions; ++i) {
+        part += module_.functions[i].code.size();
+        instructions += module_.functions[i].code.size();
+        add(emitter, i, instructions);
+      }
+      WARPHIVE_TRY(finish(emitter.module()));
+    }
+    return std::move(result_);
+  }
+
+ private:
+  static constexpr std::uint64_t part_instructions = 20'000;
+
+  void add(Emitter& emitter, std::uint32_t index, std::uint64_t instructions) {
+    const ir::Function& function = module_.functions[index];
+    const bool too_much = instructions > limits_.program_instructions;
+    if (too_much || !analyser_.run(function, limits_.function)) {
+      result_.reasons.push_back(
+          fmt::format("function {}: {}", index,
+                      too_much ? "the program is larger than the limit" : analyser_.reason()));
+      emitter.add_refusal(index);
+      return;
+    }
+    emitter.add_function(index, analyser_.result());
+    result_.functions[index] = Compiled::yes;
+    if (!starts_in_loop(function, analyser_.result())) return;
+    result_.functions[index] = Compiled::by_call;
+    if (emitter.add_resume(index, 1, analyser_.result())) {
+      result_.resumes.push_back(encoded_.functions[index].entry + 1);
+    }
+  }
+
+  Status finish(llvm::Module& part) {
+    WARPHIVE_TRY(check(part));
+    set_processor(part, machine_);
+    optimise(part, machine_);
+    WARPHIVE_TRY_ASSIGN(auto object, generate(part, machine_, llvm::CodeGenFileType::ObjectFile));
+    result_.objects.push_back(std::move(object));
+    return {};
+  }
+
+  const ir::Module& module_;
+  const ir::EncodedProgram& encoded_;
+  const CompileLimits& limits_;
+  llvm::TargetMachine& machine_;
+  Analyser analyser_;
+  HostObjects result_;
+};
+
 }  // namespace
 
 std::string host_target() {
@@ -118,44 +188,7 @@ std::string host_target() {
 Result<HostObjects> compile_host(const ir::Module& module, const ir::EncodedProgram& encoded,
                                  const CompileLimits& limits) {
   WARPHIVE_TRY_ASSIGN(const auto machine, make_machine());
-  HostObjects result;
-  const auto count = static_cast<std::uint32_t>(module.functions.size());
-  result.functions.assign(count, Compiled::no);
-  llvm::LLVMContext context;
-  Emitter emitter({&module, &encoded}, context, "program");
-  Analyser analyser(module);
-  std::uint64_t instructions = 0;
-  std::vector<std::uint32_t> left_out;
-  llvm::Module& target = emitter.module();
-  set_machine(target, *machine);
-  for (std::uint32_t type = 0; type < module.types.size(); ++type) emitter.add_stubs(type);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const ir::Function& function = module.functions[i];
-    instructions += function.code.size();
-    const bool too_much = instructions > limits.program_instructions;
-    if (too_much || !analyser.run(function, limits.function)) {
-      result.reasons.push_back(
-          fmt::format("function {}: {}", i,
-                      too_much ? "the program is larger than the limit" : analyser.reason()));
-      left_out.push_back(i);
-      continue;
-    }
-    emitter.add_function(i, analyser.result());
-    result.functions[i] = Compiled::yes;
-    if (starts_in_loop(function, analyser.result())) {
-      result.functions[i] = Compiled::by_call;
-      if (emitter.add_resume(i, 1, analyser.result())) {
-        result.resumes.push_back(encoded.functions[i].entry + 1);
-      }
-    }
-  }
-  for (const std::uint32_t i : left_out) emitter.add_refusal(i);
-  WARPHIVE_TRY(check(target));
-  set_processor(target, *machine);
-  optimise(target, *machine);
-  WARPHIVE_TRY_ASSIGN(auto object, generate(target, *machine, llvm::CodeGenFileType::ObjectFile));
-  result.objects.push_back(std::move(object));
-  return result;
+  return ProgramCompiler(module, encoded, limits, *machine).run();
 }
 
 Result<HostObjects> compile_resume(const ir::Module& module, const ir::EncodedProgram& encoded,

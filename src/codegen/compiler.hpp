@@ -2,6 +2,7 @@
 // Programs to host objects, and objects to callable code.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -17,7 +18,8 @@ namespace warphive::codegen {
 
 struct CompileLimits {
   AnalysisLimits function;
-  std::uint64_t program_instructions = 2'000'000;  // beyond, the later functions stay interpreted
+  std::uint64_t program_instructions = 1'000'000;  // beyond, the later functions stay interpreted
+  const std::atomic<bool>* stop = nullptr;         // looked at every 20,000 instructions
 };
 
 /// How a function was compiled: NativeTarget::compiled.
@@ -36,7 +38,7 @@ struct HostObjects {
 };
 
 /// `module` is linked, optimised and verified, `encoded` was made from it. Thread-safe. Errors:
-/// internal.
+/// internal, cancelled (limits.stop).
 Result<HostObjects> compile_host(const ir::Module& module, const ir::EncodedProgram& encoded,
                                  const CompileLimits& limits = {});
 

@@ -50,7 +50,7 @@ void CompileQueue::run() {
       next = std::move(*hottest);
       waiting_.erase(hottest);
     }
-    next->run_jobs();
+    next->run_jobs(stopping_);
   }
 }
 
@@ -127,10 +127,12 @@ bool ProgramTier::load_cached() {
          use(std::move(*objects), start, true).has_value();
 }
 
-Status ProgramTier::compile_program() {
+Status ProgramTier::compile_program(const std::atomic<bool>* stop) {
   if (load_cached()) return {};
   const auto start = std::chrono::steady_clock::now();
-  auto objects = compile_host(module_, encoded_);
+  CompileLimits limits;
+  limits.stop = stop;
+  auto objects = compile_host(module_, encoded_, limits);
   if (!objects) return tl::unexpected(std::move(objects.error()));
   // A cache that cannot be written costs the next run its start, and this one nothing.
   if (services_.cache != nullptr) (void)services_.cache->store(key("program"), *objects);
@@ -139,12 +141,14 @@ Status ProgramTier::compile_program() {
 
 void ProgramTier::publish() { __atomic_store_n(&slot_.code, library_->code(), __ATOMIC_RELEASE); }
 
-Status ProgramTier::compile() {
+Status ProgramTier::compile() { return compile_until(nullptr); }
+
+Status ProgramTier::compile_until(const std::atomic<bool>* stop) {
   {
     const std::lock_guard lock(mutex_);
     status_.state = TierState::compiling;
   }
-  Status status = compile_program();
+  Status status = compile_program(stop);
   if (!status) {
     const std::lock_guard lock(mutex_);
     status_.state = TierState::failed;
@@ -153,20 +157,20 @@ Status ProgramTier::compile() {
   return status;
 }
 
-void ProgramTier::run_jobs() {
+void ProgramTier::run_jobs(const std::atomic<bool>& stop) {
   const std::shared_ptr<const void> owner = owner_.lock();
   const auto finish = [&] {
     queued_ = false;
     idle_.notify_all();
   };
   if (owner != nullptr && __atomic_load_n(&slot_.code, __ATOMIC_RELAXED) == nullptr) {
-    (void)compile();  // its status says what failed
+    (void)compile_until(&stop);  // its status says what failed
   }
   for (;;) {
     std::uint32_t insn = 0;
     {
       const std::lock_guard lock(mutex_);
-      if (owner == nullptr || library_ == nullptr || wanted_.empty()) {
+      if (owner == nullptr || library_ == nullptr || wanted_.empty() || stop.load()) {
         finish();
         return;
       }

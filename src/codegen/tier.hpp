@@ -44,8 +44,8 @@ struct TierStatus {
 
 class ProgramTier;
 
-/// Programs that want code, hottest first, and the thread that makes it. Its end drops what waits,
-/// and waits for what is being made. Thread-safe.
+/// Programs that want code, hottest first, and the thread that makes it. Its end drops what waits
+/// and stops what is being made, after the part that LLVM is at. Thread-safe.
 class CompileQueue {
  public:
   CompileQueue() = default;
@@ -62,7 +62,7 @@ class CompileQueue {
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::vector<std::shared_ptr<ProgramTier>> waiting_;
-  bool stopping_ = false;
+  std::atomic<bool> stopping_ = false;  // written under the mutex
   std::thread thread_;
 };
 
@@ -103,9 +103,10 @@ class ProgramTier : public std::enable_shared_from_this<ProgramTier> {
   friend class CompileQueue;
   static void want(const abi::NativeSlot* slot, std::uint32_t insn);
   void note(std::uint32_t insn);
-  void run_jobs();  // in the queue's thread
+  void run_jobs(const std::atomic<bool>& stop);  // in the queue's thread
+  Status compile_until(const std::atomic<bool>* stop);
   void publish();
-  Status compile_program();
+  Status compile_program(const std::atomic<bool>* stop);
   Status use(HostObjects objects, std::chrono::steady_clock::time_point start, bool from_cache);
   [[nodiscard]] Digest key(std::string_view what) const;
 

@@ -144,7 +144,7 @@ WARPHIVE_THREADED void handle_pair(WARPHIVE_PARAMETERS) {
 }
 
 /// Calls compiled code: abi::native_refused where the callee has none, or must be interpreted.
-__attribute__((noinline)) int64_t call_native(HostMachine& m) {
+__attribute__((noinline)) WARPHIVE_CALLS_NATIVE int64_t call_native(HostMachine& m) {
   HostContext& context = *m.context();
   const abi::Insn& insn = m.insn();
   uint32_t function = static_cast<uint32_t>(insn.imm);

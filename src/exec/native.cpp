@@ -210,7 +210,7 @@ bool native_switch(HostContext& context, uint32_t at) {
   return false;
 }
 
-void run_lane_native(const abi::RunParams& params, abi::LaneRef lane) {
+WARPHIVE_CALLS_NATIVE void run_lane_native(const abi::RunParams& params, abi::LaneRef lane) {
   HostContext context = context_of(params, lane);
   abi::InstanceHeader& header = *context.header;
   const abi::NativeSlot* const slot = params.pools[lane.pool].native;
@@ -224,6 +224,10 @@ void run_lane_native(const abi::RunParams& params, abi::LaneRef lane) {
       const abi::NativeCode& code = *context.native;
       context.targets = code.targets;
       context.depth = header.depth;
+      // Host calls write the header of the frame that makes them.
+      const uint32_t pc = header.pc;
+      const uint32_t base = header.base;
+      const uint32_t depth = header.depth;
       const uint64_t frame =
           pack_frame(context.layout->stack_slots - header.base, context.max_depth - header.depth);
       machine_at(context, frame, 0, header.pc).reload();
@@ -240,11 +244,10 @@ void run_lane_native(const abi::RunParams& params, abi::LaneRef lane) {
         slot->want(slot, header.pc);
       }
       if (result >= 0) {  // as the interpreter's `ret`
-        const uint32_t header_slot = header_slot_of(*context.code, header.pc);
-        const uint64_t word = context.stack[header.base + header_slot];
+        const uint64_t word = context.stack[base + header_slot_of(*context.code, pc)];
         header.pc = static_cast<uint32_t>(word);
-        header.base -= static_cast<uint32_t>(word >> 32);
-        --header.depth;
+        header.base = base - static_cast<uint32_t>(word >> 32);
+        header.depth = depth - 1;
         fuel = result;
         if (header.pc != 0) continue;
       } else if (result == abi::native_stopped) {
@@ -254,6 +257,9 @@ void run_lane_native(const abi::RunParams& params, abi::LaneRef lane) {
         continue;
       } else {
         // Interpret from here, looking for a way back at each charge.
+        header.pc = pc;
+        header.base = base;
+        header.depth = depth;
         context.hunt = hunt_charges;
       }
     }

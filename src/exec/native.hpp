@@ -10,6 +10,13 @@
 
 namespace warphive::exec {
 
+// Compiled code has no word about its type in front of it for the sanitizer to read.
+#if defined(__clang__)
+#define WARPHIVE_CALLS_NATIVE __attribute__((no_sanitize("function")))
+#else
+#define WARPHIVE_CALLS_NATIVE
+#endif
+
 /// What compiled code calls, by address in HostContext. All take the frame as compiled code keeps
 /// it and return the fuel left, or abi::native_stopped.
 struct NativeHelpers {
