@@ -23,7 +23,7 @@ PROGRAMS = {
     "collatz": (20_000, 4),
     "fibr": (25, 8),
     "mandel": (60, 8),
-    "queens": (8, 64),
+    "queens": (9, 24),
     "lev": (500, 16),
     "sort": (8_000, 16),
     "sieve": (60_000, 64),

@@ -41,7 +41,7 @@ def main():
 
     print(f"parallel efficiency: 256 instances, 1 thread and {cores} threads, best of 3")
     report["efficiency"] = {}
-    for name, n in (("alu", 200_000), ("sieve", 60_000), ("queens", 6), ("sha", 200)):
+    for name, n in (("alu", 400_000), ("sieve", 60_000), ("queens", 8), ("sha", 1_000)):
         wasm = options.guests / f"{name}.wasm"
         best = {}
         for _ in range(3):
