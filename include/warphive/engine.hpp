@@ -48,7 +48,8 @@ struct LinkItem {
   std::string name;
 };
 
-/// Copies share; thread-safe.
+/// Copies share; thread-safe. The end of the last one waits for the part of a program that is being
+/// compiled in the background, if any: up to seconds.
 class Engine {
  public:
   /// Errors: unavailable (no such device here, with the reason).

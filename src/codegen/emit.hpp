@@ -25,6 +25,8 @@ std::string resume_symbol(std::uint32_t insn);
 std::string thunk_symbol(std::uint32_t type);
 std::string refuse_symbol(std::uint32_t type);
 
+struct EmitTypes;
+
 /// Makes one llvm::Module. Functions that it does not define are declared.
 class Emitter {
  public:
@@ -45,11 +47,10 @@ class Emitter {
 
  private:
   class FunctionEmitter;
-  struct Types;
   const Source source_;
   llvm::LLVMContext& context_;
   std::unique_ptr<llvm::Module> module_;
-  std::unique_ptr<Types> types_;
+  std::unique_ptr<EmitTypes> types_;
 };
 
 /// Whether code may be entered at inst 1 of a function only by calls: its first loop begins there.

@@ -9,7 +9,7 @@ namespace warphive::codegen {
 namespace {
 
 // Polls of interpreted lanes (some 4,096 units of fuel each) before a program is worth compiling:
-// about ten milliseconds of one core.
+// about three milliseconds of one core.
 constexpr std::uint32_t hot_polls = 1000;
 constexpr std::uint32_t most_variants = 256;
 constexpr std::size_t most_queued = 1024;
