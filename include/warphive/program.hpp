@@ -102,7 +102,7 @@ class Program {
   /// Error not_found lists the functions that exist and the nearest name.
   [[nodiscard]] Result<Function> find_function(std::string_view name) const;
   [[nodiscard]] bool has_memory() const;
-  /// 64 KiB pages of memory 0 that an instance gets when nothing else is asked for: the declared
+  /// 64 KiB pages of memory that an instance gets when nothing else is asked for: the declared
   /// minimum if nothing grows it; else the declared maximum if at most 256; else minimum + 16.
   [[nodiscard]] std::uint32_t default_memory_pages() const;
   [[nodiscard]] TierStatus tier_status() const;

@@ -124,16 +124,16 @@ class Swarm {
   /// Frees the slots. Ids become invalid.
   Status kill(std::span<const InstanceId> ids);
 
-  /// Moves `bytes_each` bytes per id between memory 0 at `address` and a row-major buffer of
-  /// ids.size() * bytes_each bytes. Error invalid_input if any range is out of bounds; then nothing
-  /// moved.
+  /// Moves `bytes_each` bytes per id between an instance's memory at `address` and a row-major
+  /// buffer of ids.size() * bytes_each bytes. A linked program's memory is that of its last module
+  /// that has one. Error invalid_input if any range is out of bounds; then nothing moved.
   Status read_memory(std::span<const InstanceId> ids, std::uint64_t address,
                      std::uint64_t bytes_each, std::span<std::byte> to) const;
   Status write_memory(std::span<const InstanceId> ids, std::uint64_t address,
                       std::uint64_t bytes_each, std::span<const std::byte> from);
-  /// Current size of memory 0 in bytes, one per id.
+  /// Current size of that memory in bytes, one per id.
   Result<std::vector<std::uint64_t>> memory_sizes(std::span<const InstanceId> ids) const;
-  /// XXH64 of memory 0 up to its current size, one per id.
+  /// XXH64 of that memory up to its current size, one per id.
   Result<std::vector<std::uint64_t>> memory_hashes(std::span<const InstanceId> ids) const;
   /// Exported globals, one value per id.
   Status read_global(std::span<const InstanceId> ids, std::string_view name,

@@ -39,6 +39,7 @@ struct ProgramLayout {
   const MemoryLayout* memories;
   const TableLayout* tables;
   uint32_t memory_count;
+  uint32_t main_memory;  // what the embedder sees
   uint32_t table_count;
   uint32_t globals_at;       // uint64_t each
   uint32_t memory_pages_at;  // uint32_t each: current size

@@ -123,7 +123,8 @@ Result<Function> Program::find_function(std::string_view name) const {
 bool Program::has_memory() const { return !data_->program->module.memories.empty(); }
 
 std::uint32_t Program::default_memory_pages() const {
-  return has_memory() ? runtime::default_memory_pages(data_->program->module.memories[0]) : 0;
+  const ir::Module& module = data_->program->module;
+  return has_memory() ? runtime::default_memory_pages(module.memories[module.main_memory]) : 0;
 }
 
 TierStatus Program::tier_status() const {

@@ -199,6 +199,29 @@ TEST_F(SwarmCapability, c003_19_a_killed_agents_slot_and_not_its_id_is_used_agai
   EXPECT_TRUE(fails_with(swarm.state(InstanceId{}), ErrorCode::not_found));
 }
 
+TEST(SwarmOfLinkedModules, memory_is_that_of_the_last_module) {
+  const Engine engine = make_engine();
+  const Module module = module_of(modules::basic_wasm);
+  const std::vector<LinkItem> items = {{module, "library"}, {module, "main"}};
+  const Program program = must(engine.link(items));
+  Swarm swarm = must(engine.create_swarm());
+  const auto ids = must(swarm.spawn(program, 3, {.memory_pages = 4}));
+  const auto call = [&](std::string_view name, std::int32_t argument) {
+    const Function function = must(program.find_function(name));
+    const std::vector<Value> args = {Value::i32(argument)};
+    return must(swarm.dispatch(ids, function, args)).count(Exit::returned);
+  };
+  const auto untouched = must(swarm.memory_hashes(ids));
+  ASSERT_EQ(call("grow", 2), 3u);
+  EXPECT_EQ(must(swarm.memory_sizes(ids)), std::vector<std::uint64_t>(3, 3 * 65536));
+  ASSERT_EQ(call("fill", 0xa5), 3u);
+  std::vector<std::byte> last(3);
+  ASSERT_TRUE(swarm.read_memory(ids, 3 * 65536 - 1, 1, last).has_value());
+  EXPECT_EQ(last, std::vector<std::byte>(3, std::byte{0xa5}));
+  EXPECT_NE(must(swarm.memory_hashes(ids)), untouched);
+  EXPECT_FALSE(swarm.read_memory(ids, 3 * 65536, 1, last).has_value());
+}
+
 TEST_F(SwarmCapability, c003_19_a_reused_slot_shows_nothing_of_its_past) {
   // Poison memory to the last byte, grown pages, globals and stack, then look at every byte again.
   const auto poisoned = spawn(5, {.memory_pages = 3});

@@ -144,7 +144,8 @@ void add(Hasher& hash, const std::vector<T>& list) {
 
 void add(Hasher& hash, const ir::Module& module) {
   [[maybe_unused]] const auto& [types, functions, memories, tables, globals, data_segments,
-                                element_segments, host_imports, members, metered] = module;
+                                element_segments, host_imports, members, main_memory, metered] =
+      module;
   add(hash, types);
   add(hash, functions);
   add(hash, memories);

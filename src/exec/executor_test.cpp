@@ -31,7 +31,7 @@ void expect_trap(const Outcome& outcome, TrapKind kind, std::uint32_t function,
   EXPECT_EQ(outcome.inst, inst);
 }
 
-ir::Module with_memories(std::vector<std::uint32_t> min_pages) {
+ir::Module with_memories(const std::vector<std::uint32_t>& min_pages) {
   ir::Module module;
   for (const std::uint32_t pages : min_pages) {
     module.memories.push_back({.min_pages = pages, .max_pages = {}, .grows = true});
@@ -39,7 +39,7 @@ ir::Module with_memories(std::vector<std::uint32_t> min_pages) {
   return module;
 }
 
-ir::Module with_tables(std::vector<std::uint32_t> sizes) {
+ir::Module with_tables(const std::vector<std::uint32_t>& sizes) {
   ir::Module module;
   for (const std::uint32_t size : sizes) {
     ir::Table table;

@@ -186,6 +186,7 @@ class Linker {
     for (const FunctionType& type : source_->types) types_.push_back(intern(type));
     // Memories first: host functions see the one of their caller.
     WARPHIVE_TRY(add_simple(EntityKind::memory, source_->memories, program_.memories, memories_));
+    if (!memories_.empty()) program_.main_memory = memories_[0];
     WARPHIVE_TRY(add_functions());
     WARPHIVE_TRY(add_simple(EntityKind::table, source_->tables, program_.tables, tables_));
     WARPHIVE_TRY(add_simple(EntityKind::global, source_->globals, program_.globals, globals_));

@@ -30,8 +30,10 @@ std::map<std::pair<std::string, std::string>, FunctionType> no_hosts;
 
 Result<Module> link_all(const std::vector<Named>& inputs, const decltype(no_hosts)& hosts = {}) {
   std::vector<Module> modules;
+  modules.reserve(inputs.size());
   for (const Named& input : inputs) modules.push_back(read(input.text));
   std::vector<LinkInput> members;
+  members.reserve(inputs.size());
   for (std::size_t i = 0; i < inputs.size(); ++i) members.push_back({&modules[i], inputs[i].name});
   LinkOptions options;
   options.host_function = [&hosts](std::string_view module, std::string_view field) {

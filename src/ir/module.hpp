@@ -131,6 +131,8 @@ struct Module {
   std::vector<std::vector<Element>> element_segments;
   std::vector<HostImport> host_imports;
   std::vector<Member> members;
+  std::uint32_t main_memory =
+      0;  // the one that the embedder sees: the last member's, if it has one
   bool metered = true;
   friend bool operator==(const Module&, const Module&) = default;
 };

@@ -263,7 +263,8 @@ class Parser {
   bool statement() {
     if (take_word("module")) {
       module_.metered = !take_word("unmetered");
-      return !module_.metered || word("metered");
+      if (module_.metered && !word("metered")) return false;
+      return !take_word("sees") || number(module_.main_memory);
     }
     if (take_word("type")) return type();
     if (take_word("member")) return member();

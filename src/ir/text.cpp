@@ -27,7 +27,9 @@ class Printer {
   }
 
   std::string all() {
-    put("module {}\n", module_.metered ? "metered" : "unmetered");
+    put("module {}", module_.metered ? "metered" : "unmetered");
+    if (module_.main_memory != 0) put(" sees {}", module_.main_memory);
+    text_ += '\n';
     for (std::size_t i = 0; i < module_.types.size(); ++i) {
       put("type {} {}\n", i, to_string(module_.types[i]));
     }

@@ -54,6 +54,7 @@ b2:
 TEST(Text, KeepsEveryField) {
   Module module;
   module.metered = false;
+  module.main_memory = 1;
   module.types = {
       {}, {{ValueType::v128, ValueType::funcref}, {ValueType::externref, ValueType::f64}}, {}};
   module.memories = {{Import{"a b", "quote\" back\\ line\n\x01"}, 7, 9, true}, {{}, 0, {}, false}};

@@ -255,6 +255,10 @@ class Verifier {
         return broken("element segment {} holds both kinds of references", i);
       }
     }
+    if (module_.main_memory != 0 && module_.main_memory >= module_.memories.size()) {
+      return broken("the module sees memory {} of {}", module_.main_memory,
+                    module_.memories.size());
+    }
     for (std::size_t i = 0; i < module_.host_imports.size(); ++i) {
       if (module_.host_imports[i].type >= module_.types.size()) {
         return broken("host import {} has type {} of {}", i, module_.host_imports[i].type,

@@ -148,6 +148,7 @@ const Mutation mutations[] = {
     {"huge_type", "needs 65536 slots",
      [](Module& m) { m.types.push_back({std::vector<ValueType>(65'536, ValueType::i32), {}}); }},
     {"memory_min_above_max", "memory 0 has", [](Module& m) { m.memories[0].min_pages = 5; }},
+    {"main_memory", "sees memory 1 of 1", [](Module& m) { m.main_memory = 1; }},
     {"memory_too_large", "memory 0 has", [](Module& m) { m.memories[0].max_pages = 65'537; }},
     {"table_of_numbers", "not references", [](Module& m) { m.tables[0].element = ValueType::i32; }},
     {"table_min_above_max", "table 0 has", [](Module& m) { m.tables[0].max = 1; }},

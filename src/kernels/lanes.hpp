@@ -150,9 +150,11 @@ inline void report(const RunLanes& params, const abi::Pool& pool, uint32_t slot,
   outcome.err_size = header.err_size;
   outcome.grow_refused = header.grow_refused;
   outcome.memory_pages = 0;
-  if (pool.layout->memory_count != 0) {
+  if (pool.layout->main_memory < pool.layout->memory_count) {
     __builtin_memcpy(&outcome.memory_pages,
-                     range_address(pool, slot, Range::state, pool.layout->memory_pages_at), 4);
+                     range_address(pool, slot, Range::state,
+                                   pool.layout->memory_pages_at + 4 * pool.layout->main_memory),
+                     4);
   }
   outcome.depth = header.depth;
   outcome.host_import = header.host_import;

@@ -24,7 +24,7 @@ struct Outcome {
   uint32_t out_size;
   uint32_t err_size;
   uint32_t grow_refused;
-  uint32_t memory_pages;  // of memory 0, 0 where there is none
+  uint32_t memory_pages;  // of the main memory, 0 where there is none
   uint32_t depth;         // frames left on the stack: 0 where the next call has not begun
   uint32_t host_import;   // parked: which one waits
   abi::Exit exit;

@@ -338,7 +338,8 @@ bool Swarm::State::outcome_is_sound(const kernels::Outcome& outcome,
          (outcome.exit != abi::Exit::returned || outcome.final_call != 0) &&
          (outcome.function < shape.program->param_slots.size()) &&
          outcome.out_size <= layout.out_capacity && outcome.err_size <= layout.out_capacity &&
-         outcome.memory_pages <= (shape.has_memory() ? layout.memories[0].capacity : 0);
+         outcome.memory_pages <=
+             (shape.main_memory() != nullptr ? shape.main_memory()->capacity : 0);
 }
 
 void Swarm::State::harvest(ResultBuffers& buffers, std::unique_ptr<InputBuffers> inputs) {

@@ -92,6 +92,7 @@ Status plan_layout(const Program& program, const Capacities& capacities, Layout&
   view.memories = layout.memories.data();
   view.tables = layout.tables.data();
   view.memory_count = static_cast<std::uint32_t>(layout.memories.size());
+  view.main_memory = module.main_memory;
   view.table_count = static_cast<std::uint32_t>(layout.tables.size());
   view.state_bytes = static_cast<std::uint32_t>(at);
   view.stack_slots = capacities.stack_slots;

@@ -96,12 +96,12 @@ class Swarm {
                      std::uint64_t bytes_each, std::span<std::byte> to);
   Status write_memory(std::span<const InstanceId> ids, std::uint64_t address,
                       std::uint64_t bytes_each, std::span<const std::byte> from);
-  /// Current bytes of memory 0, one per id.
+  /// Current bytes of the main memory, one per id.
   Result<std::vector<std::uint64_t>> memory_sizes(std::span<const InstanceId> ids);
   /// Current bytes of a memory of the program, and all of them; empty bytes where there is none.
   Result<std::uint64_t> memory_size(InstanceId id, std::uint32_t memory = 0);
   Result<std::vector<std::byte>> memory_bytes(InstanceId id, std::uint32_t memory = 0);
-  /// XXH64 of memory 0 up to its current size, one per id.
+  /// XXH64 of the main memory up to its current size, one per id.
   Result<std::vector<std::uint64_t>> memory_hashes(std::span<const InstanceId> ids);
   /// A global of the program by index, as a slot value per id. All ids are of that program.
   Status read_global(std::span<const InstanceId> ids, std::uint32_t global,

@@ -38,12 +38,17 @@ struct Template {
   std::vector<std::uint8_t> image_memory;
   std::vector<kernels::Extent> image_extents;
   kernels::Image image = {};
-  std::uint32_t image_memory_pages = 0;  // of memory 0
+  std::uint32_t image_memory_pages = 0;  // of the main memory
   std::uint64_t spawn_bytes = 0;         // real memory that one spawn touches
   std::uint64_t slots_reserved = 0;      // in all pools
 
-  [[nodiscard]] bool has_memory(std::uint32_t memory = 0) const {
+  [[nodiscard]] bool has_memory(std::uint32_t memory) const {
     return memory < layout.view.memory_count;
+  }
+  /// The main memory; nullptr where there is none.
+  [[nodiscard]] const abi::MemoryLayout* main_memory() const {
+    const std::uint32_t main = layout.view.main_memory;
+    return has_memory(main) ? &layout.memories[main] : nullptr;
   }
 };
 
@@ -71,7 +76,7 @@ struct Instance {
   std::uint32_t epoch = 0;            // the last operation that named it: finds ids given twice
   std::uint32_t pending = ir::none;   // index into State::pending: a call that has not begun
   std::uint32_t pending_call = 0;     // which
-  std::uint32_t memory_pages = 0;     // of memory 0
+  std::uint32_t memory_pages = 0;     // of the main memory
   std::uint32_t function = ir::none;  // that ran last
   std::uint32_t host_import = 0;      // parked: which one waits
   abi::Exit exit = abi::Exit::ready;

@@ -210,7 +210,9 @@ Status Swarm::State::make_image(Template& shape) {
   image.memory = shape.image_memory.data();
   image.extents = shape.image_extents.data();
   image.extent_count = static_cast<std::uint32_t>(shape.image_extents.size());
-  if (shape.has_memory()) shape.image_memory_pages = program.module.memories[0].min_pages;
+  if (const std::uint32_t main = program.module.main_memory; shape.has_memory(main)) {
+    shape.image_memory_pages = program.module.memories[main].min_pages;
+  }
 
   shape.spawn_bytes = sizeof(abi::InstanceHeader) + shape.layout.state_stride;
   std::uint64_t last_page = ~std::uint64_t{0};

@@ -85,8 +85,14 @@ Status Swarm::State::move_memory(hal::KernelId kernel, std::span<const InstanceI
   WARPHIVE_TRY(moves.resize(*device, ids.size()));
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const Instance& instance = instances[ids[i].index];
-    moves[i] = {{instance.pool, instance.slot}, address, bytes_each, i * bytes_each,
-                kernels::Range::memory,         0};
+    const Template& shape = *pools[instance.pool]->shape;
+    const std::uint64_t start = shape.main_memory()->at;  // the ranges were checked: there is one
+    moves[i] = {{instance.pool, instance.slot},
+                start + address,
+                bytes_each,
+                i * bytes_each,
+                kernels::Range::memory,
+                0};
   }
   return move_bytes(kernel, ids.size(), flat);
 }
@@ -167,11 +173,13 @@ Result<std::vector<std::uint64_t>> Swarm::memory_hashes(std::span<const Instance
   for (const InstanceId id : ids) {
     const Instance& instance = s.instances[id.index];
     const std::uint64_t size = std::uint64_t{instance.memory_pages} * abi::page_bytes;
+    const abi::MemoryLayout* memory = s.pools[instance.pool]->shape->main_memory();
+    const std::uint64_t start = memory == nullptr ? 0 : memory->at;
     XXH64_state_t hash;
     XXH64_reset(&hash, 0);
     for (std::uint64_t at = 0; at < size; at += staging_bytes) {
       chunk.resize(std::min(staging_bytes, size - at));
-      WARPHIVE_TRY(s.read_range(instance, kernels::Range::memory, at, chunk));
+      WARPHIVE_TRY(s.read_range(instance, kernels::Range::memory, start + at, chunk));
       XXH64_update(&hash, chunk.data(), chunk.size());
     }
     hashes.push_back(XXH64_digest(&hash));
