@@ -3,7 +3,6 @@
 // it is safe against.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -11,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/sha256.hpp"
 #include "codegen/compiler.hpp"
 #include "ir/encode.hpp"
 #include "ir/module.hpp"
@@ -18,7 +18,7 @@
 
 namespace warphive::codegen {
 
-using Digest = std::array<std::uint8_t, 32>;
+using Digest = base::Sha256::Digest;
 
 /// To be bumped by hand when equal IR comes to mean something else.
 inline constexpr std::uint32_t ir_code_version = 1;
@@ -30,6 +30,7 @@ extern const char* const sources_digest;
 /// SHA-256 over everything that decides the code of a program: what code generation reads of it,
 /// the machine, this build of the code generator, and `options`, which is whatever else the caller
 /// compiles by. What it leaves out (names, source offsets, data, exports) changes no code.
+/// `encoded` was made from the module, so where its functions begin is all that counts of it.
 Digest program_digest(const ir::Module& module, const ir::EncodedProgram& encoded,
                       std::string_view options);
 

@@ -6,7 +6,7 @@
 #include <span>
 
 #include "base/byte_reader.hpp"
-#include "codegen/llvm_hash.hpp"
+#include "base/sha256.hpp"
 
 namespace warphive::codegen {
 namespace {
@@ -25,10 +25,10 @@ std::string_view text_of(std::span<const std::byte> bytes) {
 
 /// Over the header before the checksum, and the payload.
 Digest checksum(std::string_view header, std::string_view payload) {
-  llvm::SHA256 hash;
-  hash.update(llvm::StringRef(header.data(), header.size()));
-  hash.update(llvm::StringRef(payload.data(), payload.size()));
-  return hash.final();
+  base::Sha256 hash;
+  hash.update(header.data(), header.size());
+  hash.update(payload.data(), payload.size());
+  return hash.finish();
 }
 
 std::string make_header(const Digest& key, std::uint64_t payload_bytes) {

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <iterator>
-#include <span>
-#include <string>
+#include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "abi/native.hpp"
+#include "base/sha256.hpp"
 #include "codegen/cache.hpp"
-#include "codegen/llvm_hash.hpp"
 #include "exec/host_machine.hpp"
 #include "exec/native.hpp"
 
@@ -58,8 +60,9 @@ constexpr std::size_t layouts[] = {
 class Hasher {
  public:
   void number(std::uint64_t value) {
-    for (int i = 0; i < 8; ++i) buffer_.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
-    if (buffer_.size() >= buffer_bytes) flush();
+    std::array<std::uint8_t, 8> bytes;
+    for (std::size_t i = 0; i < 8; ++i) bytes[i] = static_cast<std::uint8_t>(value >> (8 * i));
+    raw(bytes.data(), bytes.size());
   }
   void text(std::string_view text) {
     number(text.size());
@@ -73,23 +76,24 @@ class Hasher {
   }
   Digest finish() {
     flush();
-    return hash_.final();
+    return hash_.finish();
   }
 
  private:
-  static constexpr std::size_t buffer_bytes = 4096;
-
   void raw(const void* data, std::size_t bytes) {
-    flush();
-    hash_.update(llvm::ArrayRef(static_cast<const std::uint8_t*>(data), bytes));
+    if (bytes > buffer_.size() - filled_) flush();
+    if (bytes > buffer_.size()) {
+      hash_.update(data, bytes);
+    } else if (bytes != 0) {
+      std::memcpy(buffer_.data() + filled_, data, bytes);
+      filled_ += bytes;
+    }
   }
-  void flush() {
-    hash_.update(llvm::ArrayRef(buffer_));
-    buffer_.clear();
-  }
+  void flush() { hash_.update(buffer_.data(), std::exchange(filled_, 0)); }
 
-  llvm::SHA256 hash_;
-  std::vector<std::uint8_t> buffer_;
+  base::Sha256 hash_;
+  std::array<std::uint8_t, 4096> buffer_;
+  std::size_t filled_ = 0;
 };
 
 // The structures are taken apart by name, so that one which gets a new field does not compile here
@@ -164,14 +168,11 @@ void add(Hasher& hash, const abi::FunctionEntry& function) {
   hash.number(header_slot);
 }
 
+// Code names instructions by their number in the program. What they encode is in the module.
 void add(Hasher& hash, const ir::EncodedProgram& program) {
   [[maybe_unused]] const auto& [insns, functions, branches, data, elements, data_segments,
                                 element_segments, function_of_block, origin] = program;
-  hash.numbers(insns);
   add(hash, functions);
-  hash.numbers(branches);
-  hash.numbers(function_of_block);
-  hash.numbers(origin);
 }
 
 }  // namespace
