@@ -42,13 +42,11 @@ void CompileQueue::run() {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return stopping_ || !waiting_.empty(); });
       if (stopping_) return;
-      const auto hottest =
-          std::max_element(waiting_.begin(), waiting_.end(), [](const auto& a, const auto& b) {
-            return a->heat_.load(std::memory_order_relaxed) <
-                   b->heat_.load(std::memory_order_relaxed);
-          });
-      next = std::move(*hottest);
-      waiting_.erase(hottest);
+      const auto first = std::max_element(
+          waiting_.begin(), waiting_.end(),
+          [](const auto& a, const auto& b) { return a->urgency() < b->urgency(); });
+      next = std::move(*first);
+      waiting_.erase(first);
     }
     next->run_jobs(stopping_);
   }
@@ -90,13 +88,23 @@ void ProgramTier::note(std::uint32_t insn) {
     return;
   }
   if (queued_) return;
-  const std::shared_ptr<CompileQueue> queue = services_.queue.lock();
-  queued_ = queue != nullptr && queue->add(shared_from_this());
+  enqueue();
   if (queued_ && !has_code) status_.state = TierState::queued;
 }
 
-Digest ProgramTier::key(std::string_view what) const {
-  return program_digest(module_, encoded_, what);
+void ProgramTier::enqueue() {
+  const std::shared_ptr<CompileQueue> queue = services_.queue.lock();
+  queued_ = queue != nullptr && queue->add(shared_from_this());
+}
+
+/// Of those that wait: what looks for code is done soon, so it goes first.
+std::uint32_t ProgramTier::urgency() const {
+  return looks_up_.load(std::memory_order_relaxed) ? ~0u : heat_.load(std::memory_order_relaxed);
+}
+
+const Digest& ProgramTier::key() {
+  if (!key_) key_ = program_digest(module_, encoded_, "program");
+  return *key_;
 }
 
 Status ProgramTier::use(HostObjects objects, std::chrono::steady_clock::time_point start,
@@ -119,23 +127,34 @@ Status ProgramTier::use(HostObjects objects, std::chrono::steady_clock::time_poi
   return {};
 }
 
-bool ProgramTier::load_cached() {
+void ProgramTier::load_cached() {
+  if (services_.cache == nullptr) return;
+  if (encoded_.insns.size() <= services_.most_insns_at_once) {
+    (void)use_cached();
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  looks_up_.store(true, std::memory_order_relaxed);
+  enqueue();
+}
+
+bool ProgramTier::use_cached() {
   if (services_.cache == nullptr) return false;
   const auto start = std::chrono::steady_clock::now();
-  std::optional<HostObjects> objects = services_.cache->find(key("program"));
+  std::optional<HostObjects> objects = services_.cache->find(key());
   return objects && objects->functions.size() == module_.functions.size() &&
          use(std::move(*objects), start, true).has_value();
 }
 
 Status ProgramTier::compile_program(const std::atomic<bool>* stop) {
-  if (load_cached()) return {};
+  if (use_cached()) return {};
   const auto start = std::chrono::steady_clock::now();
   CompileLimits limits;
   limits.stop = stop;
   auto objects = compile_host(module_, encoded_, limits);
   if (!objects) return tl::unexpected(std::move(objects.error()));
   // A cache that cannot be written costs the next run its start, and this one nothing.
-  if (services_.cache != nullptr) (void)services_.cache->store(key("program"), *objects);
+  if (services_.cache != nullptr) (void)services_.cache->store(key(), *objects);
   return use(std::move(*objects), start, false);
 }
 
@@ -159,23 +178,29 @@ Status ProgramTier::compile_until(const std::atomic<bool>* stop) {
 
 void ProgramTier::run_jobs(const std::atomic<bool>& stop) {
   const std::shared_ptr<const void> owner = owner_.lock();
-  const auto finish = [&] {
-    queued_ = false;
-    idle_.notify_all();
-  };
-  if (owner != nullptr && __atomic_load_n(&slot_.code, __ATOMIC_RELAXED) == nullptr) {
-    (void)compile_until(&stop);  // its status says what failed
-  }
+  if (owner != nullptr && looks_up_.exchange(false)) (void)use_cached();
   for (;;) {
     std::uint32_t insn = 0;
     {
       const std::lock_guard lock(mutex_);
-      if (owner == nullptr || library_ == nullptr || wanted_.empty() || stop.load()) {
-        finish();
+      // It may have become hot while its code was looked for.
+      const bool wanted = library_ != nullptr
+                              ? !wanted_.empty()
+                              : heat_.load(std::memory_order_relaxed) >= hot_polls &&
+                                    status_.state != TierState::failed;
+      if (owner == nullptr || !wanted || stop.load()) {
+        queued_ = false;
+        idle_.notify_all();
         return;
       }
-      insn = wanted_.back();
-      wanted_.pop_back();
+      if (library_ != nullptr) {
+        insn = wanted_.back();
+        wanted_.pop_back();
+      }
+    }
+    if (library_ == nullptr) {
+      (void)compile_until(&stop);  // its status says what failed
+      continue;
     }
     auto variant = compile_resume(module_, encoded_, insn);
     if (!variant || variant->resumes.empty()) continue;

@@ -5,9 +5,11 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -44,7 +46,8 @@ struct TierStatus {
 
 class ProgramTier;
 
-/// Programs that want code, hottest first, and the thread that makes it. Its end drops what waits
+/// Programs that want code, and the thread that gets it: first from the cache, then from the
+/// compiler, the hottest program first. Its end drops what waits
 /// and stops what is being made, after the part that LLVM is at. Thread-safe.
 class CompileQueue {
  public:
@@ -70,6 +73,9 @@ class CompileQueue {
 struct TierServices {
   std::shared_ptr<CodeCache> cache;   // nullptr: compiled code is not kept
   std::weak_ptr<CompileQueue> queue;  // none: nothing is compiled in the background
+  /// Programs up to here wait for what the cache has: some milliseconds. Larger ones start
+  /// interpreted and go over to it.
+  std::size_t most_insns_at_once = 20'000;
 };
 
 /// Thread-safe. Made by make(); the program that it belongs to is kept alive while code is made.
@@ -83,8 +89,8 @@ class ProgramTier : public std::enable_shared_from_this<ProgramTier> {
                                            TierServices services);
   /// Compiles now, in this thread. Error: as compile_host.
   Status compile();
-  /// Uses what the cache has; false where it has nothing.
-  bool load_cached();
+  /// Uses what the cache has: for a small program at once, for a large one in the background.
+  void load_cached();
 
   /// For abi::Pool::native; valid while this object lives.
   [[nodiscard]] const abi::NativeSlot* slot() const { return &slot_; }
@@ -108,7 +114,10 @@ class ProgramTier : public std::enable_shared_from_this<ProgramTier> {
   void publish();
   Status compile_program(const std::atomic<bool>* stop);
   Status use(HostObjects objects, std::chrono::steady_clock::time_point start, bool from_cache);
-  [[nodiscard]] Digest key(std::string_view what) const;
+  bool use_cached();  // false where the cache has nothing
+  void enqueue();     // under the mutex
+  [[nodiscard]] std::uint32_t urgency() const;
+  const Digest& key();
 
   std::weak_ptr<const void> owner_;
   const ir::Module& module_;
@@ -117,6 +126,7 @@ class ProgramTier : public std::enable_shared_from_this<ProgramTier> {
   Slot slot_;
   std::atomic<std::uint32_t> heat_{0};           // polls of interpreted lanes
   std::atomic<std::uint32_t> last_wanted_{~0u};  // keeps most repeats off the mutex
+  std::atomic<bool> looks_up_ = false;           // the queue's thread has yet to ask the cache
   mutable std::mutex mutex_;                     // guards what follows
   mutable std::condition_variable idle_;
   bool queued_ = false;
@@ -125,6 +135,7 @@ class ProgramTier : public std::enable_shared_from_this<ProgramTier> {
   std::vector<std::uint32_t> wanted_;       // of those, not looked at yet
   std::unique_ptr<NativeLibrary> library_;  // used by one compiling thread at a time
   std::vector<std::uint32_t> places_;       // of variants; likewise
+  std::optional<Digest> key_;               // once it was asked for; likewise
 };
 
 }  // namespace warphive::codegen
