@@ -49,11 +49,10 @@ constexpr std::uint8_t slot_fields(Shape shape) {
   return 0;
 }
 
-enum class Flow : std::uint8_t { none, ends, branch, table };
-
 struct Facts {
   std::uint8_t fields;
-  Flow flow;
+  bool ends;      // a block
+  bool branches;  // to the label in imm
 };
 constexpr std::array<Facts, ir::op_count> make_facts() {
   std::array<Facts, ir::op_count> facts{};
@@ -61,15 +60,8 @@ constexpr std::array<Facts, ir::op_count> make_facts() {
     const Op op = static_cast<Op>(i);
     const Shape shape = ir::info(op).shape;
     facts[i].fields = slot_fields(shape);
-    if (shape == Shape::br || shape == Shape::br_ab || shape == Shape::br_ak) {
-      facts[i].flow = Flow::branch;
-    } else if (shape == Shape::br_table) {
-      facts[i].flow = Flow::table;
-    } else if (ir::ends_block(op)) {
-      facts[i].flow = Flow::ends;
-    } else {
-      facts[i].flow = Flow::none;
-    }
+    facts[i].branches = shape == Shape::br || shape == Shape::br_ab || shape == Shape::br_ak;
+    facts[i].ends = facts[i].branches || shape == Shape::br_table || ir::ends_block(op);
   }
   return facts;
 }
@@ -79,8 +71,7 @@ const Facts& facts(Op op) { return facts_of[static_cast<std::uint16_t>(op)]; }
 }  // namespace
 
 void FunctionBuilder::begin(std::uint32_t first_temp) {
-  code_.clear();
-  source_.clear();
+  lines_.clear();
   label_positions_.clear();
   bound_.clear();
   tables_.clear();
@@ -98,8 +89,7 @@ std::uint32_t FunctionBuilder::add_table(std::span<const Label> labels) {
 
 void FunctionBuilder::erase(std::uint32_t index) {
   WARPHIVE_DCHECK(bound_.empty() || label_positions_[bound_.back()] <= index);
-  code_.erase(code_.begin() + index);
-  source_.erase(source_.begin() + index);
+  lines_.erase(lines_.begin() + index);
 }
 
 std::uint32_t FunctionBuilder::constant_slot(std::uint64_t bits) {
@@ -132,8 +122,7 @@ void FunctionBuilder::apply_insertions() {
       if (fields & field_c) inst.c = static_cast<std::uint16_t>(move_slot(inst.c));
       if (fields & field_imm) inst.imm = move_slot(static_cast<std::uint32_t>(inst.imm));
     }
-    moved_code_.push_back(inst);
-    moved_source_.push_back(source);
+    moved_.push_back({inst, source});
   };
 
   // Labels are bound in the order of the code, so marks are ordered alike by either number. Those
@@ -143,18 +132,16 @@ void FunctionBuilder::apply_insertions() {
   };
   std::sort(insertions_.begin(), insertions_.end(),
             [&key](const Insertion& x, const Insertion& y) { return key(x) < key(y); });
-  moved_code_.clear();
-  moved_source_.clear();
+  moved_.clear();
   auto next = insertions_.begin();
   for (std::uint32_t i = 0; i < size(); ++i) {
     for (; next != insertions_.end() && next->at.position == i; ++next) {
       append(next->inst, next->at.source);
     }
-    append(code_[i], source_[i]);
+    append(lines_[i].inst, lines_[i].source);
   }
   WARPHIVE_CHECK(next == insertions_.end());
-  code_.swap(moved_code_);
-  source_.swap(moved_source_);
+  lines_.swap(moved_);
 
   std::uint32_t before = 0;
   for (std::uint32_t i = 0; i < bound_.size(); ++i) {
@@ -168,36 +155,38 @@ std::uint32_t FunctionBuilder::finish(ir::Function& function) {
   if (!insertions_.empty()) apply_insertions();
 
   const std::uint32_t count = size();
-  WARPHIVE_CHECK(count != 0 && ir::ends_flow(code_.back().op));
-  block_of_.assign(count, 0);
+  WARPHIVE_CHECK(count != 0 && ir::ends_flow(last().op));
+  // Without branches on what an instruction is: processors cannot guess it.
+  block_of_.resize(std::size_t{count} + 1);
+  branches_.resize(std::size_t{count} + 1);
   block_of_[0] = 1;
-  const auto target = [this, count](Label label) {
-    const std::uint32_t position = label_positions_[label];
-    WARPHIVE_CHECK(position < count);
-    return position;
-  };
+  std::uint32_t branches = 0;
   for (std::uint32_t i = 0; i < count; ++i) {
-    const Inst& inst = code_[i];
-    const Flow flow = facts(inst.op).flow;
-    if (flow == Flow::none) continue;
-    if (i + 1 < count) block_of_[i + 1] = 1;
-    if (flow == Flow::branch) block_of_[target(static_cast<Label>(inst.imm))] = 1;
+    const Facts& fact = facts(lines_[i].inst.op);
+    block_of_[i + 1] = fact.ends;
+    branches_[branches] = i;
+    branches += fact.branches;
+  }
+  branches_.resize(branches);
+  for (const std::uint32_t i : branches_) {
+    block_of_[target(static_cast<Label>(lines_[i].inst.imm))] = 1;
   }
   for (const std::vector<Label>& table : tables_) {
     for (const Label label : table) block_of_[target(label)] = 1;
   }
 
+  blocks_.resize(count);
   std::uint32_t blocks = 0;
-  for (std::uint32_t& block : block_of_) {
-    blocks += block;
-    block = blocks - 1;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    blocks_[blocks] = i;
+    const std::uint32_t begins = block_of_[i];
+    block_of_[i] = blocks;
+    blocks += begins;
   }
-  function.blocks.resize(blocks);
-  for (std::uint32_t i = count; i-- > 0;) function.blocks[block_of_[i]] = i;
-  for (Inst& inst : code_) {
-    if (facts(inst.op).flow == Flow::branch) {
-      inst.imm = block_of_[label_positions_[static_cast<Label>(inst.imm)]];
-    }
+  function.blocks.assign(blocks_.begin(), blocks_.begin() + blocks);
+  for (const std::uint32_t i : branches_) {
+    ir::Inst& inst = lines_[i].inst;
+    inst.imm = block_of_[label_positions_[static_cast<Label>(inst.imm)]];
   }
   function.branch_tables.resize(tables_.size());
   for (std::size_t i = 0; i < tables_.size(); ++i) {
@@ -206,8 +195,12 @@ std::uint32_t FunctionBuilder::finish(ir::Function& function) {
       function.branch_tables[i][j] = block_of_[label_positions_[tables_[i][j]]];
     }
   }
-  function.code.assign(code_.begin(), code_.end());
-  function.source.assign(source_.begin(), source_.end());
+  function.code.resize(count);
+  function.source.resize(count);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    function.code[i] = lines_[i].inst;
+    function.source[i] = lines_[i].source;
+  }
   return moved_by;
 }
 

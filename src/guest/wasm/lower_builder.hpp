@@ -34,10 +34,7 @@ class FunctionBuilder {
     emit(ir::Inst{op, static_cast<std::uint16_t>(a), static_cast<std::uint16_t>(b),
                   static_cast<std::uint16_t>(c), imm});
   }
-  void emit(const ir::Inst& inst) {
-    code_.push_back(inst);
-    source_.push_back(offset_);
-  }
+  void emit(const ir::Inst& inst) { lines_.push_back({inst, offset_}); }
 
   [[nodiscard]] Label new_label() {
     label_positions_.push_back(ir::none);
@@ -53,35 +50,31 @@ class FunctionBuilder {
   /// Adds a branch table of labels and returns its index.
   std::uint32_t add_table(std::span<const Label> labels);
 
-  [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(code_.size()); }
-  [[nodiscard]] ir::Inst& operator[](std::uint32_t index) { return code_[index]; }
+  [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(lines_.size()); }
+  [[nodiscard]] ir::Inst& operator[](std::uint32_t index) { return lines_[index].inst; }
 
   /// The last `count` instructions may be changed or dropped: no label lies between or behind them.
   [[nodiscard]] bool can_edit(std::uint32_t count) const { return size() >= barrier_ + count; }
   /// The last instruction can be edited and writes that slot.
   [[nodiscard]] bool last_writes(std::uint32_t slot) const {
-    return can_edit(1) && code_.back().a == slot && ir::info(code_.back().op).dst_bits != 0;
+    return can_edit(1) && last().a == slot && ir::info(last().op).dst_bits != 0;
   }
-  [[nodiscard]] ir::Inst& last() { return code_.back(); }
-  [[nodiscard]] const ir::Inst& before_last() const { return code_[code_.size() - 2]; }
-  void drop_last() {
-    code_.pop_back();
-    source_.pop_back();
-  }
-  /// Removes the last one; put_back appends it again, with where it came from.
-  struct Taken {
+  [[nodiscard]] ir::Inst& last() { return lines_.back().inst; }
+  [[nodiscard]] const ir::Inst& last() const { return lines_.back().inst; }
+  [[nodiscard]] const ir::Inst& before_last() const { return lines_[lines_.size() - 2].inst; }
+  void drop_last() { lines_.pop_back(); }
+  /// An instruction and where it came from.
+  struct Line {
     ir::Inst inst;
     std::uint32_t source;
   };
-  Taken take_last() {
-    const Taken taken{code_.back(), source_.back()};
-    drop_last();
+  /// Removes the last one; put_back appends it again.
+  Line take_last() {
+    const Line taken = lines_.back();
+    lines_.pop_back();
     return taken;
   }
-  void put_back(const Taken& taken) {
-    code_.push_back(taken.inst);
-    source_.push_back(taken.source);
-  }
+  void put_back(const Line& taken) { lines_.push_back(taken); }
   /// Removes one instruction after which no label was bound.
   void erase(std::uint32_t index);
 
@@ -120,17 +113,23 @@ class FunctionBuilder {
   };
 
   void apply_insertions();
+  [[nodiscard]] std::uint32_t target(Label label) const {
+    const std::uint32_t position = label_positions_[label];
+    WARPHIVE_CHECK(position < lines_.size());
+    return position;
+  }
 
-  std::vector<ir::Inst> code_;
-  std::vector<std::uint32_t> source_;
+  std::vector<Line> lines_;
   std::vector<std::uint32_t> label_positions_;
   std::vector<Label> bound_;  // in the order of binding
   std::vector<std::vector<Label>> tables_;
   std::vector<std::uint64_t> constants_;
   std::vector<Insertion> insertions_;
-  std::vector<ir::Inst> moved_code_;
-  std::vector<std::uint32_t> moved_source_;
+  std::vector<Line> moved_;
+  // By instruction: whether it begins a block; then, where it does, the block's number.
   std::vector<std::uint32_t> block_of_;
+  std::vector<std::uint32_t> blocks_;    // where they begin
+  std::vector<std::uint32_t> branches_;  // instructions that name a label
   std::uint32_t offset_ = 0;
   std::uint32_t barrier_ = 0;
   std::uint32_t first_temp_ = 0;

@@ -20,22 +20,6 @@ namespace {
 constexpr std::uint64_t instruction_floor = std::uint64_t{1} << 20;
 constexpr std::uint64_t instructions_per_byte = 4;
 
-constexpr bool is_free(Opcode code) {
-  switch (code) {
-    case Opcode::unreachable:
-    case Opcode::nop:
-    case Opcode::block:
-    case Opcode::loop:
-    case Opcode::else_:
-    case Opcode::end:
-    case Opcode::return_:
-    case Opcode::drop:
-      return true;
-    default:
-      return false;
-  }
-}
-
 }  // namespace
 
 FunctionLowering::FunctionLowering(const Module& module, const LowerOptions& options,
@@ -125,27 +109,40 @@ Status FunctionLowering::lower(std::uint32_t index, ir::Function& function) {
 
 // Operators.
 
-void FunctionLowering::lower_operator(Opcode code) {
+// What real code is made of comes first, and inline.
+inline void FunctionLowering::lower_operator(Opcode code) {
   const auto byte = static_cast<std::uint8_t>(code);
+  ++units_;
   switch (operator_classes[byte]) {
+    case OperatorClass::local_get:
+      push_local(local_slot(read_u32()));
+      return;
+    case OperatorClass::local_set:
+      set_local(local_slot(read_u32()), false);
+      return;
+    case OperatorClass::local_tee:
+      set_local(local_slot(read_u32()), true);
+      return;
+    case OperatorClass::i32_const:
+      push_constant(static_cast<std::uint32_t>(read_signed()));
+      return;
     case OperatorClass::binary:
-      ++units_;
       binary(code);
       return;
     case OperatorClass::unary:
-      ++units_;
       unary(code, unary_rules[byte].op, unary_rules[byte].operand_bits);
       return;
     case OperatorClass::load:
-      ++units_;
       load(unary_rules[byte].op);
       return;
     case OperatorClass::store:
-      ++units_;
       store(unary_rules[byte].op, unary_rules[byte].operand_bits);
       return;
+    case OperatorClass::free:
+      --units_;
+      lower_other(code);
+      return;
     case OperatorClass::other:
-      if (!is_free(code)) ++units_;
       lower_other(code);
       return;
   }
@@ -153,18 +150,6 @@ void FunctionLowering::lower_operator(Opcode code) {
 
 void FunctionLowering::lower_other(Opcode code) {
   switch (code) {
-    case Opcode::local_get:
-      push_local(local_slot(read_u32()));
-      return;
-    case Opcode::local_set:
-      set_local(local_slot(read_u32()), false);
-      return;
-    case Opcode::local_tee:
-      set_local(local_slot(read_u32()), true);
-      return;
-    case Opcode::i32_const:
-      push_constant(static_cast<std::uint32_t>(read_signed()));
-      return;
     case Opcode::i64_const:
       push_constant(read_signed());
       return;
@@ -523,7 +508,7 @@ void FunctionLowering::set_local(std::uint32_t slot, bool keep) {
   if (entry.kind == Entry::Kind::temporary && !entry.wrapped &&
       builder_.last_writes(first_temporary_ + at)) {
     if (references_[slot] != 0) {
-      const FunctionBuilder::Taken taken = builder_.take_last();
+      const FunctionBuilder::Line taken = builder_.take_last();
       preserve_local(slot);
       builder_.put_back(taken);
     }

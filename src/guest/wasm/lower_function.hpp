@@ -8,6 +8,7 @@
 // so that it is made on all paths.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -70,8 +71,16 @@ class FunctionLowering {
 
   // Decoding; the reader has validated every byte.
   std::uint8_t read_byte() { return static_cast<std::uint8_t>(*position_++); }
-  std::uint32_t read_u32();
-  std::uint64_t read_signed();
+  std::uint32_t read_u32() {
+    const std::uint32_t byte = read_byte();
+    return byte < 0x80 ? byte : read_long_u32(byte);
+  }
+  std::uint32_t read_long_u32(std::uint32_t byte);
+  std::uint64_t read_signed() {
+    const std::uint64_t byte = read_byte();
+    return byte < 0x80 ? (byte ^ 0x40) - 0x40 : read_long_signed(byte);  // extends bit 6
+  }
+  std::uint64_t read_long_signed(std::uint64_t byte);
   std::uint64_t read_fixed(std::uint32_t bytes);
   void read_block_type(Frame& frame);
   void skip_leb();
@@ -79,18 +88,32 @@ class FunctionLowering {
 
   // The operand stack.
   [[nodiscard]] std::uint32_t height() const { return static_cast<std::uint32_t>(stack_.size()); }
-  std::uint32_t temporary(std::uint32_t at);
-  void use_slots_to(std::uint32_t end);
+  std::uint32_t temporary(std::uint32_t at) {
+    const std::uint32_t slot = first_temporary_ + at;
+    use_slots_to(slot + 1);
+    return slot;
+  }
+  void use_slots_to(std::uint32_t end) { frame_slots_ = std::max(frame_slots_, end); }
   void push_temporary() { stack_.push_back({}); }
   void push_temporaries(std::uint32_t count) { stack_.resize(stack_.size() + count); }
   void push_constant(std::uint64_t bits) { stack_.push_back({bits, Entry::Kind::constant, false}); }
-  void push_local(std::uint32_t slot);
-  void forget(const Entry& entry);
+  void push_local(std::uint32_t slot) {
+    stack_.push_back({slot, Entry::Kind::local, false});
+    ++references_[slot];
+    ++local_operands_;
+  }
+  void forget(const Entry& entry) {
+    if (entry.kind != Entry::Kind::local) return;
+    --references_[entry.bits];
+    --local_operands_;
+  }
   void pop() {
     forget(stack_.back());
     stack_.pop_back();
   }
-  void truncate(std::uint32_t to);
+  void truncate(std::uint32_t to) {
+    while (height() > to) pop();
+  }
   std::uint32_t operand(std::uint32_t at, std::uint32_t bits = 64);
   void materialise(std::uint32_t at);
   void materialise_top(std::uint32_t count, bool wrapped_only = false);

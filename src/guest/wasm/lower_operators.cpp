@@ -105,6 +105,14 @@ constexpr std::array<BinaryRule, 256> make_binary_rules() {
 
 constexpr std::array<OperatorClass, 256> make_classes(std::array<UnaryRule, 256>& rules) {
   std::array<OperatorClass, 256> classes{};
+  for (const Opcode code : {Opcode::unreachable, Opcode::nop, Opcode::block, Opcode::loop,
+                            Opcode::else_, Opcode::end, Opcode::return_, Opcode::drop}) {
+    classes[at(code)] = OperatorClass::free;
+  }
+  classes[at(Opcode::local_get)] = OperatorClass::local_get;
+  classes[at(Opcode::local_set)] = OperatorClass::local_set;
+  classes[at(Opcode::local_tee)] = OperatorClass::local_tee;
+  classes[at(Opcode::i32_const)] = OperatorClass::i32_const;
   const std::array<BinaryRule, 256> binary = make_binary_rules();
   for (std::size_t i = 0; i < binary.size(); ++i) {
     if (binary[i].slots != no_op) classes[i] = OperatorClass::binary;

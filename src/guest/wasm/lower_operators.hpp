@@ -28,7 +28,19 @@ struct UnaryRule {
   std::uint8_t operand_bits = 64;
 };
 
-enum class OperatorClass : std::uint8_t { other, binary, unary, load, store };
+/// The most frequent operators are classes of their own. `free` is what costs no fuel.
+enum class OperatorClass : std::uint8_t {
+  other,
+  free,
+  local_get,
+  local_set,
+  local_tee,
+  i32_const,
+  binary,
+  unary,
+  load,
+  store
+};
 
 /// All by one-byte opcode. In `unary_rules` are also loads and stores: `operand_bits` is then that
 /// of the value stored.

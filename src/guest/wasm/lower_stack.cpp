@@ -18,8 +18,7 @@ constexpr std::uint32_t search_depth = 32;
 
 // Decoding.
 
-std::uint32_t FunctionLowering::read_u32() {
-  std::uint32_t byte = read_byte();
+std::uint32_t FunctionLowering::read_long_u32(std::uint32_t byte) {
   std::uint32_t value = byte & 0x7f;
   for (std::uint32_t shift = 7; (byte & 0x80) != 0; shift += 7) {
     byte = read_byte();
@@ -28,15 +27,14 @@ std::uint32_t FunctionLowering::read_u32() {
   return value;
 }
 
-std::uint64_t FunctionLowering::read_signed() {
-  std::uint64_t value = 0;
-  std::uint32_t shift = 0;
-  std::uint64_t byte;
-  do {
+std::uint64_t FunctionLowering::read_long_signed(std::uint64_t byte) {
+  std::uint64_t value = byte & 0x7f;
+  std::uint32_t shift = 7;
+  while ((byte & 0x80) != 0) {
     byte = read_byte();
     value |= (byte & 0x7f) << shift;
     shift += 7;
-  } while ((byte & 0x80) != 0);
+  }
   if (shift < 64 && (byte & 0x40) != 0) value |= ~std::uint64_t{0} << shift;
   return value;
 }
@@ -97,32 +95,6 @@ void FunctionLowering::skip_immediates(Opcode code) {
 }
 
 // The operand stack.
-
-std::uint32_t FunctionLowering::temporary(std::uint32_t at) {
-  const std::uint32_t slot = first_temporary_ + at;
-  use_slots_to(slot + 1);
-  return slot;
-}
-
-void FunctionLowering::use_slots_to(std::uint32_t end) {
-  frame_slots_ = std::max(frame_slots_, end);
-}
-
-void FunctionLowering::push_local(std::uint32_t slot) {
-  stack_.push_back({slot, Entry::Kind::local, false});
-  ++references_[slot];
-  ++local_operands_;
-}
-
-void FunctionLowering::forget(const Entry& entry) {
-  if (entry.kind != Entry::Kind::local) return;
-  --references_[entry.bits];
-  --local_operands_;
-}
-
-void FunctionLowering::truncate(std::uint32_t to) {
-  while (height() > to) pop();
-}
 
 // The slot where operand `at` can be read, of which `bits` are looked at.
 std::uint32_t FunctionLowering::operand(std::uint32_t at, std::uint32_t bits) {
