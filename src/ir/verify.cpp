@@ -127,11 +127,14 @@ constexpr bool is_reference(ValueType type) {
   return type == ValueType::funcref || type == ValueType::externref;
 }
 
+// Out of line and by value: what a message names must not keep a loop's variables in memory.
 template <class... Args>
-[[nodiscard]] tl::unexpected<Error> broken(fmt::format_string<Args...> format, Args&&... args) {
-  return fail(
-      Error(ErrorCode::internal, ErrorPhase::lower,
-            "The IR is invalid: " + fmt::format(format, std::forward<Args>(args)...) + "."));
+[[nodiscard, gnu::noinline, gnu::cold]] tl::unexpected<Error> broken(
+    fmt::format_string<Args...> format, Args... args) {
+  return fail(Error(ErrorCode::internal, ErrorPhase::lower,
+                    "The IR is invalid: " +
+                        fmt::vformat(fmt::string_view(format), fmt::make_format_args(args...)) +
+                        "."));
 }
 
 // Which kinds of references an element segment holds.
@@ -372,6 +375,8 @@ class Verifier {
   Status check_blocks(std::uint32_t index, const Function& function) {
     const auto code_size = static_cast<std::uint32_t>(function.code.size());
     const auto block_count = static_cast<std::uint32_t>(function.blocks.size());
+    const Inst* const code = function.code.data();
+    const Slots slots{function.frame_slots, function.header_slot};
     for (std::uint32_t block = 0; block < block_count; ++block) {
       const std::uint32_t begin = function.blocks[block];
       const std::uint32_t end = block + 1 < block_count ? function.blocks[block + 1] : code_size;
@@ -380,25 +385,23 @@ class Verifier {
                       begin, end, code_size);
       }
       for (std::uint32_t i = begin; i < end; ++i) {
-        const Inst& inst = function.code[i];
+        const Inst& inst = code[i];
         const auto op = static_cast<std::uint16_t>(inst.op);
         if (op >= op_count) [[unlikely]] {
           return broken("function {}, instruction {}: unknown op {}", index, i, op);
         }
         const Facts& facts = all_facts[op];
-        if (!operands_fit(function, inst, facts)) [[unlikely]] {
+        if (!operands_fit(slots, inst, facts)) [[unlikely]] {
           return operand_fault(index, function, i);
         }
         if (facts.ends && i + 1 != end) [[unlikely]] {
           return broken("function {}, instruction {} ({}): it ends a block in its middle", index, i,
                         info(inst.op).name);
         }
+        if (facts.special == Special::none) continue;
         polling_[block] |= static_cast<std::uint8_t>(facts.polls);
-        if (facts.special != Special::none) {
-          if (const char* rule = broken_rule(function, block, i, facts.special)) [[unlikely]] {
-            return broken("function {}, instruction {} ({}): {}", index, i, info(inst.op).name,
-                          rule);
-          }
+        if (const char* rule = broken_rule(function, block, i, facts.special)) [[unlikely]] {
+          return broken("function {}, instruction {} ({}): {}", index, i, info(inst.op).name, rule);
         }
       }
     }
@@ -409,12 +412,13 @@ class Verifier {
     return {};
   }
 
-  [[nodiscard]] bool operands_fit(const Function& function, const Inst& inst,
-                                  const Facts& facts) const {
-    const std::uint32_t frame = function.frame_slots;
-    const std::uint32_t header = function.header_slot;
-    const auto slot_fault = [frame, header](std::uint16_t slot, std::uint16_t mask) {
-      return mask & (slot >= frame || slot == header ? 0xffff : 0);
+  struct Slots {
+    std::uint32_t frame;
+    std::uint32_t header;
+  };
+  [[nodiscard]] bool operands_fit(Slots slots, const Inst& inst, const Facts& facts) const {
+    const auto slot_fault = [slots](std::uint16_t slot, std::uint16_t mask) {
+      return mask & (slot >= slots.frame || slot == slots.header ? 0xffff : 0);
     };
     const int fault = slot_fault(inst.a, facts.slot_a) | slot_fault(inst.b, facts.slot_b) |
                       slot_fault(inst.c, facts.slot_c) | (inst.a & facts.unused_a) |
@@ -423,7 +427,8 @@ class Verifier {
   }
 
   // Says which operand is wrong.
-  Status operand_fault(std::uint32_t index, const Function& function, std::uint32_t at) const {
+  [[gnu::noinline]] Status operand_fault(std::uint32_t index, const Function& function,
+                                         std::uint32_t at) const {
     const Inst& inst = function.code[at];
     const Facts& facts = all_facts[static_cast<std::uint16_t>(inst.op)];
     const char* name = info(inst.op).name;
