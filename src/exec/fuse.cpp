@@ -2,6 +2,7 @@
 #include "exec/fuse.hpp"
 
 #include <array>
+#include <cstdint>
 #include <vector>
 
 namespace warphive::exec {
@@ -12,12 +13,16 @@ class Rows {
  public:
   Rows() {
     for (std::uint16_t i = 0; i < fused_op_count; ++i) {
-      by_first_[static_cast<std::uint16_t>(detail::fused_pairs[i].first)].push_back(i);
+      const FusedPair& pair = detail::fused_pairs[i];
+      const auto first = static_cast<std::uint16_t>(pair.first);
+      by_first_[first].push_back(i);
+      mark(first, static_cast<std::uint16_t>(pair.second));
     }
   }
   /// The row that fits two adjacent instructions, or fused_op_count.
   [[nodiscard]] std::uint16_t find(const abi::Insn& first, const abi::Insn& second) const {
     if (first.op >= ir::op_count || second.op >= ir::op_count) return fused_op_count;
+    if (!is_marked(first.op, second.op)) return fused_op_count;  // as most are
     std::uint8_t flow = flow::none;
     if (second.a == first.a) flow |= flow::a;
     if (second.b == first.a) flow |= flow::b;
@@ -32,6 +37,15 @@ class Rows {
   }
 
  private:
+  void mark(std::uint16_t first, std::uint16_t second) {
+    pairs_[first][second / 64] |= std::uint64_t{1} << (second % 64);
+  }
+  [[nodiscard]] bool is_marked(std::uint16_t first, std::uint16_t second) const {
+    return (pairs_[first][second / 64] >> (second % 64) & 1) != 0;
+  }
+
+  // By first op, a bit for each second op that some row has.
+  std::array<std::array<std::uint64_t, ir::op_count / 64 + 1>, ir::op_count> pairs_ = {};
   std::array<std::vector<std::uint16_t>, ir::op_count> by_first_;
 };
 
