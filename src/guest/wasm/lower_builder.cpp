@@ -50,7 +50,8 @@ constexpr std::uint8_t slot_fields(Shape shape) {
 }
 
 struct Facts {
-  std::uint8_t fields;
+  std::uint16_t slot_a, slot_b, slot_c;  // all ones where the field names a slot
+  bool slot_imm;
   bool ends;      // a block
   bool branches;  // to the label in imm
 };
@@ -59,7 +60,14 @@ constexpr std::array<Facts, ir::op_count> make_facts() {
   for (std::uint16_t i = 0; i < ir::op_count; ++i) {
     const Op op = static_cast<Op>(i);
     const Shape shape = ir::info(op).shape;
-    facts[i].fields = slot_fields(shape);
+    const std::uint8_t fields = slot_fields(shape);
+    const auto mask = [fields](std::uint8_t bit) {
+      return static_cast<std::uint16_t>((fields & bit) != 0 ? 0xffff : 0);
+    };
+    facts[i].slot_a = mask(field_a);
+    facts[i].slot_b = mask(field_b);
+    facts[i].slot_c = mask(field_c);
+    facts[i].slot_imm = (fields & field_imm) != 0;
     facts[i].branches = shape == Shape::br || shape == Shape::br_ab || shape == Shape::br_ak;
     facts[i].ends = facts[i].branches || shape == Shape::br_table || ir::ends_block(op);
   }
@@ -108,21 +116,25 @@ std::uint32_t FunctionBuilder::constant_slot(std::uint64_t bits) {
 
 // Inserts what was put off, and gives constants and temporaries their final slots.
 void FunctionBuilder::apply_insertions() {
-  const auto count = static_cast<std::uint32_t>(constants_.size());
-  const auto move_slot = [this, count](std::uint32_t slot) {
-    if (slot < first_temp_) return slot;
-    if (slot >= first_constant_slot) return first_temp_ + (slot - first_constant_slot);
-    return slot + count;
+  const std::uint32_t constants_move = first_temp_ - first_constant_slot;  // down, so it wraps
+  const auto temporaries_move = static_cast<std::uint32_t>(constants_.size());
+  const auto move_of = [this, constants_move, temporaries_move](std::uint32_t slot) {
+    const std::uint32_t by = slot >= first_constant_slot ? constants_move : temporaries_move;
+    return slot < first_temp_ ? 0 : by;
   };
-  const auto append = [&](Inst inst, std::uint32_t source) {
-    if (count != 0) {
-      const std::uint8_t fields = facts(inst.op).fields;
-      if (fields & field_a) inst.a = static_cast<std::uint16_t>(move_slot(inst.a));
-      if (fields & field_b) inst.b = static_cast<std::uint16_t>(move_slot(inst.b));
-      if (fields & field_c) inst.c = static_cast<std::uint16_t>(move_slot(inst.c));
-      if (fields & field_imm) inst.imm = move_slot(static_cast<std::uint32_t>(inst.imm));
+  moved_.resize(lines_.size() + insertions_.size());
+  Line* to = moved_.data();
+  // Without branches on what an instruction is, as in finish.
+  const auto append = [&to, &move_of](Inst inst, std::uint32_t source) {
+    const Facts& fact = facts(inst.op);
+    inst.a = static_cast<std::uint16_t>(inst.a + (move_of(inst.a) & fact.slot_a));
+    inst.b = static_cast<std::uint16_t>(inst.b + (move_of(inst.b) & fact.slot_b));
+    inst.c = static_cast<std::uint16_t>(inst.c + (move_of(inst.c) & fact.slot_c));
+    if (fact.slot_imm) {
+      const auto slot = static_cast<std::uint32_t>(inst.imm);
+      inst.imm = slot + move_of(slot);
     }
-    moved_.push_back({inst, source});
+    *to++ = {inst, source};
   };
 
   // Labels are bound in the order of the code, so marks are ordered alike by either number. Those
@@ -132,7 +144,6 @@ void FunctionBuilder::apply_insertions() {
   };
   std::sort(insertions_.begin(), insertions_.end(),
             [&key](const Insertion& x, const Insertion& y) { return key(x) < key(y); });
-  moved_.clear();
   auto next = insertions_.begin();
   for (std::uint32_t i = 0; i < size(); ++i) {
     for (; next != insertions_.end() && next->at.position == i; ++next) {

@@ -30,11 +30,12 @@ class FunctionBuilder {
   void set_source(std::uint32_t offset) { offset_ = offset; }
   [[nodiscard]] std::uint32_t source() const { return offset_; }
 
-  void emit(ir::Op op, std::uint32_t a, std::uint32_t b, std::uint32_t c, std::uint64_t imm) {
+  [[gnu::always_inline]] void emit(ir::Op op, std::uint32_t a, std::uint32_t b, std::uint32_t c,
+                                   std::uint64_t imm) {
     emit(ir::Inst{op, static_cast<std::uint16_t>(a), static_cast<std::uint16_t>(b),
                   static_cast<std::uint16_t>(c), imm});
   }
-  void emit(const ir::Inst& inst) { lines_.push_back({inst, offset_}); }
+  [[gnu::always_inline]] void emit(const ir::Inst& inst) { lines_.push_back({inst, offset_}); }
 
   [[nodiscard]] Label new_label() {
     label_positions_.push_back(ir::none);

@@ -94,10 +94,12 @@ class FunctionLowering {
     return slot;
   }
   void use_slots_to(std::uint32_t end) { frame_slots_ = std::max(frame_slots_, end); }
-  void push_temporary() { stack_.push_back({}); }
+  [[gnu::always_inline]] void push_temporary() { stack_.push_back({}); }
   void push_temporaries(std::uint32_t count) { stack_.resize(stack_.size() + count); }
-  void push_constant(std::uint64_t bits) { stack_.push_back({bits, Entry::Kind::constant, false}); }
-  void push_local(std::uint32_t slot) {
+  [[gnu::always_inline]] void push_constant(std::uint64_t bits) {
+    stack_.push_back({bits, Entry::Kind::constant, false});
+  }
+  [[gnu::always_inline]] void push_local(std::uint32_t slot) {
     stack_.push_back({slot, Entry::Kind::local, false});
     ++references_[slot];
     ++local_operands_;
