@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // How fast modules become programs: decode + validate + lower, then link + optimise + encode, on
-// one core. Inputs: a module of 1 MB that this file makes, and the largest guest programs.
+// one core; and what a user waits for a large module: from its bytes to the end of its first
+// instructions in this process (`first_instruction`), and a whole run of the command beside this
+// one (`process`). Inputs: a module of 1 MB that this file makes, and the largest guest programs.
 #include <benchmark/benchmark.h>
+#include <unistd.h>
 #include <warphive/warphive.hpp>
 
 #include <cstddef>
@@ -10,6 +13,9 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -60,6 +66,8 @@ Bytes synthetic_module(std::size_t target_bytes) {
     put_leb(bodies, body.size());
     bodies.insert(bodies.end(), body.begin(), body.end());
   }
+  put(bodies, {4, 0, 0x20, 0, 0x0b});  // `run` returns its first argument
+  const std::size_t run = count++;
   Bytes module;
   put(module, {0, 'a', 's', 'm', 1, 0, 0, 0});
   Bytes types;
@@ -72,15 +80,22 @@ Bytes synthetic_module(std::size_t target_bytes) {
   Bytes memory;
   put(memory, {1, 0, 1});
   put_section(module, 5, memory);
+  Bytes exports;
+  put(exports, {1, 3, 'r', 'u', 'n', 0});
+  put_leb(exports, run);
+  put_section(module, 7, exports);
   put_leb(code, count);
   code.insert(code.end(), bodies.begin(), bodies.end());
   put_section(module, 10, code);
   return module;
 }
 
+std::filesystem::path here() {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path();
+}
+
 Bytes read_guest(const char* name) {
-  const std::filesystem::path here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-  std::ifstream file(here / ".." / "guests" / (std::string(name) + ".wasm"), std::ios::binary);
+  std::ifstream file(here() / ".." / "guests" / (std::string(name) + ".wasm"), std::ios::binary);
   const std::vector<char> text{std::istreambuf_iterator<char>(file), {}};
   Bytes bytes(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) bytes[i] = static_cast<std::byte>(text[i]);
@@ -114,6 +129,50 @@ void link(benchmark::State& state, const Bytes& bytes) {
   state.SetBytesProcessed(static_cast<std::int64_t>(bytes.size()) * state.iterations());
 }
 
+// Everything of a run but the process around it. What was made goes outside of the time.
+void first_instruction(benchmark::State& state, const Bytes& bytes) {
+  const std::vector<warphive::Value> args{warphive::Value::i32(1), warphive::Value::i32(2)};
+  for (auto _ : state) {
+    auto engine = warphive::Engine::create({.device = "cpu"});
+    auto module = warphive::Module::from_bytes(bytes);
+    if (!engine || !module) return state.SkipWithError("no engine or module");
+    auto program = engine->link(*module);
+    auto swarm = engine->create_swarm();
+    if (!program || !swarm) return state.SkipWithError("no program or swarm");
+    auto run = program->find_function("run");
+    auto ids = swarm->spawn(*program, 1);
+    if (!run || !ids) return state.SkipWithError("no function or instance");
+    auto results = swarm->dispatch(*ids, *run, args);
+    if (!results || (*results)[0].exit != warphive::Exit::returned) {
+      return state.SkipWithError("the run failed");
+    }
+    state.PauseTiming();
+    {
+      const auto ended = std::tuple(std::move(results), std::move(ids), std::move(swarm),
+                                    std::move(program), std::move(module), std::move(engine));
+    }
+    state.ResumeTiming();
+  }
+}
+
+// From the start of the process to its end, which lies some milliseconds behind the guest's.
+void process(benchmark::State& state, const Bytes& bytes) {
+  const std::filesystem::path file =
+      std::filesystem::temp_directory_path() / ("load_bench_" + std::to_string(::getpid()));
+  std::ofstream(file, std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()),
+             static_cast<std::streamsize>(bytes.size()));
+  const std::string command = "\"" + (here() / "warphive").string() + "\" run \"" + file.string() +
+                              "\" --invoke run --args 1,2 --quiet > /dev/null";
+  for (auto _ : state) {
+    if (std::system(command.c_str()) != 0) {
+      state.SkipWithError("the command failed");
+      break;
+    }
+  }
+  std::filesystem::remove(file);
+}
+
 const Bytes synthetic = synthetic_module(1'000'000);
 const Bytes json = read_guest("json");
 const Bytes text = read_guest("text");
@@ -123,6 +182,10 @@ BENCHMARK_CAPTURE(load, json, json)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(load, text, text)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(link, synthetic_1mb, synthetic)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(link, text, text)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(first_instruction, synthetic_1mb, synthetic)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(process, synthetic_1mb, synthetic)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 }  // namespace
 
