@@ -143,6 +143,9 @@ class Linker {
 
   Result<Module> run() {
     WARPHIVE_TRY(check_inputs());
+    std::size_t functions = 0;
+    for (const LinkInput& input : inputs_) functions += input.module->functions.size();
+    program_.functions.reserve(functions);
     for (std::uint32_t i = 0; i < inputs_.size(); ++i) WARPHIVE_TRY(add_member(i));
     return std::move(program_);
   }
