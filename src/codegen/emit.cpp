@@ -2,13 +2,14 @@
 #include "codegen/emit.hpp"
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 
+#include "abi/state.hpp"
 #include "base/check.hpp"
 #include "codegen/emit_frame.hpp"
 #include "codegen/float_ops.hpp"
 #include "ir/operands.hpp"
-#include "opt/edit.hpp"
 
 namespace warphive::codegen {
 
@@ -39,9 +40,9 @@ class Emitter::FunctionEmitter : FunctionFrame {
     // The frame's slots and its call: one subtraction, a sign bit in either half.
     llvm::Value* left = b_.CreateSub(frame_, b_.getInt64(f_.frame_slots));
     llvm::Value* over = b_.CreateICmpNE(b_.CreateAnd(left, frame_overflow), b_.getInt64(0));
-    if (checks_native_stack()) {
-      llvm::Value* sp = stack_pointer();
-      llvm::Value* floor = field(offsetof(HostContext, native_floor), types_.i64);
+    if (types_.target.checks_native_stack(*source_.module, index_)) {
+      llvm::Value* sp = lane_->stack_pointer();
+      llvm::Value* floor = lane_->field(Field::native_floor);
       over = b_.CreateOr(over, b_.CreateICmpULT(sp, floor));
     }
     llvm::BasicBlock* refuse = block("refuse");
@@ -79,9 +80,9 @@ class Emitter::FunctionEmitter : FunctionFrame {
     }
     if (!at_block && after == ir::none) return false;
     is_resume_ = true;
-    fn_ = types_.declare(
-        resume_symbol(base_ + inst),
-        llvm::FunctionType::get(types_.i64, {types_.pointer, types_.i64, types_.i64}, false));
+    fn_ = types_.declare(resume_symbol(base_ + inst),
+                         llvm::FunctionType::get(
+                             types_.i64, {types_.context_pointer, types_.i64, types_.i64}, false));
     begin();
     set_fuel(fn_->getArg(2));
     const SlotRange live =
@@ -115,8 +116,7 @@ class Emitter::FunctionEmitter : FunctionFrame {
     }
     if (trap_block_ != nullptr) {
       b_.SetInsertPoint(trap_block_);
-      helper(offsetof(exec::NativeHelpers, trap),
-             {context_, frame_, trap_fuel_, trap_insn_, trap_kind_});
+      helper(Helper::trap, {context_, frame_, trap_fuel_, trap_insn_, trap_kind_});
       return_stopped();
     }
     emit_stopped();
@@ -243,8 +243,9 @@ class Emitter::FunctionEmitter : FunctionFrame {
         emit_get(inst, webs);
         break;
       case Shape::g_a: {
-        llvm::StoreInst* store = b_.CreateAlignedStore(read_integer(webs.reads[0], 64).value,
-                                                       global_pointer(inst), llvm::Align(8));
+        llvm::StoreInst* store =
+            b_.CreateAlignedStore(read_integer(webs.reads[0], 64).value,
+                                  lane_->global(ir::imm_low(inst)), llvm::Align(8));
         store->setMetadata(llvm::LLVMContext::MD_tbaa, types_.global);
         break;
       }
@@ -309,11 +310,6 @@ class Emitter::FunctionEmitter : FunctionFrame {
     b_.CreateRet(left);
   }
 
-  llvm::Value* global_pointer(const Inst& inst) {
-    llvm::Value* globals = entry_field(offsetof(HostContext, globals), types_.pointer);
-    return b_.CreateConstInBoundsGEP1_64(types_.i64, globals, ir::imm_low(inst));
-  }
-
   void emit_get(const Inst& inst, const InstWebs& webs) {
     if (inst.op == Op::ref_func) {
       write(webs.writes[0], integer_constant(inst.imm + 1, 64));
@@ -325,7 +321,9 @@ class Emitter::FunctionEmitter : FunctionFrame {
     }
     WARPHIVE_CHECK(inst.op == Op::global_get);
     llvm::Type* type = types_.of(source_.module->globals[ir::imm_low(inst)].type);
-    llvm::LoadInst* load = b_.CreateAlignedLoad(type, global_pointer(inst), llvm::Align(8));
+    if (types_.target.has_opaque_bits()) type = b_.getIntNTy(type->getScalarSizeInBits());
+    llvm::LoadInst* load =
+        b_.CreateAlignedLoad(type, lane_->global(ir::imm_low(inst)), llvm::Align(8));
     load->setMetadata(llvm::LLVMContext::MD_tbaa, types_.global);
     write(webs.writes[0], {load, &b_, false});
   }
@@ -336,29 +334,13 @@ class Emitter::FunctionEmitter : FunctionFrame {
   llvm::Value* memory_limit(std::uint32_t index) {
     const ir::Memory& memory = source_.module->memories[index];
     if (!memory.grows) return b_.getInt64(std::uint64_t{memory.min_pages} * abi::page_bytes);
-    llvm::LoadInst* load = nullptr;
-    if (index == 0) {
-      load = b_.CreateAlignedLoad(types_.i64, byte(context_, offsetof(HostContext, limit0)),
-                                  llvm::Align(8));
-    } else {
-      llvm::Value* at = layout_field(offsetof(abi::ProgramLayout, memory_pages_at), types_.i32);
-      llvm::Value* pages = b_.CreateInBoundsGEP(
-          b_.getInt8Ty(), entry_field(offsetof(HostContext, state), types_.pointer),
-          b_.CreateZExt(at, types_.i64));
-      load =
-          b_.CreateAlignedLoad(types_.i32, byte(pages, 4 * std::uint64_t{index}), llvm::Align(4));
-    }
+    llvm::LoadInst* load =
+        index == 0
+            ? b_.CreateAlignedLoad(types_.i64, lane_->field_pointer(Field::limit0), llvm::Align(8))
+            : b_.CreateAlignedLoad(types_.i32, lane_->memory_pages(index), llvm::Align(4));
     load->setMetadata(llvm::LLVMContext::MD_tbaa, types_.limit);
     if (index == 0) return load;
     return b_.CreateShl(b_.CreateZExt(load, types_.i64), 16);
-  }
-  llvm::Value* memory_base(std::uint32_t index) {
-    if (index == 0) return entry_field(offsetof(HostContext, memory0), types_.pointer);
-    llvm::Value* memories = layout_field(offsetof(abi::ProgramLayout, memories), types_.pointer);
-    llvm::Value* at = constant_load(
-        types_.i64, memories, sizeof(abi::MemoryLayout) * index + offsetof(abi::MemoryLayout, at));
-    return b_.CreateInBoundsGEP(b_.getInt8Ty(),
-                                entry_field(offsetof(HostContext, memory), types_.pointer), at);
   }
   llvm::Value* address(std::uint32_t at, WebId web, const Inst& inst, std::uint64_t bytes) {
     llvm::Value* start = b_.CreateZExt(read_integer(web, 32).value, types_.i64);
@@ -376,15 +358,17 @@ class Emitter::FunctionEmitter : FunctionFrame {
       trap_if(b_.CreateICmpUGT(b_.CreateAdd(where, b_.getInt64(bytes), "", true, true), limit),
               TrapKind::memory_out_of_bounds, at);
     }
-    return b_.CreateInBoundsGEP(b_.getInt8Ty(), memory_base(ir::imm_high(inst)), where);
+    return lane_->memory(ir::imm_high(inst), where);
   }
   void emit_load(std::uint32_t at, const Inst& inst, const InstWebs& webs) {
     const unsigned bits = ir::info(inst.op).src_bits;
     llvm::Value* from = address(at, webs.reads[1], inst, bits / 8);
     const WebType want = webs.writes[0] == no_web ? WebType::i64 : a_.webs[webs.writes[0]].type;
     llvm::Type* type = b_.getIntNTy(bits);
-    if (inst.op == Op::load32_u && want == WebType::f32) type = b_.getFloatTy();
-    if (inst.op == Op::load64 && want == WebType::f64) type = b_.getDoubleTy();
+    if (!types_.target.has_opaque_bits()) {
+      if (inst.op == Op::load32_u && want == WebType::f32) type = b_.getFloatTy();
+      if (inst.op == Op::load64 && want == WebType::f64) type = b_.getDoubleTy();
+    }
     llvm::LoadInst* load = b_.CreateAlignedLoad(type, from, llvm::Align(1));
     load->setMetadata(llvm::LLVMContext::MD_tbaa, types_.guest);
     llvm::Value* value = load;
@@ -412,7 +396,8 @@ class Emitter::FunctionEmitter : FunctionFrame {
     llvm::Value* to = address(at, webs.reads[0], inst, bits / 8);
     const Scalar x = scalar::canonical(read(webs.reads[1]));
     llvm::Value* value = x.value;
-    if (!x.is_float() || x.bits() != bits) value = scalar::integer_of(x, bits).value;
+    if (!x.is_float() || x.bits() != bits || types_.target.has_opaque_bits())
+      value = scalar::integer_of(x, bits).value;
     llvm::StoreInst* store = b_.CreateAlignedStore(value, to, llvm::Align(1));
     store->setMetadata(llvm::LLVMContext::MD_tbaa, types_.guest);
   }
@@ -439,23 +424,19 @@ class Emitter::FunctionEmitter : FunctionFrame {
     llvm::Value* index = read_integer(webs.reads[1], 32).value;
     llvm::Value* size = nullptr;
     if (module.tables[table].changes) {
-      llvm::Value* sizes = entry_field(offsetof(HostContext, table_sizes), types_.pointer);
-      llvm::LoadInst* load = b_.CreateAlignedLoad(
-          types_.i32, b_.CreateConstInBoundsGEP1_64(types_.i32, sizes, table), llvm::Align(4));
+      llvm::LoadInst* load =
+          b_.CreateAlignedLoad(types_.i32, lane_->table_size(table), llvm::Align(4));
       load->setMetadata(llvm::LLVMContext::MD_tbaa, types_.table);
       size = load;
     } else {
       size = b_.getInt32(module.tables[table].min);
     }
     trap_if(b_.CreateICmpUGE(index, size), TrapKind::undefined_element, at);
-    llvm::Value* elements = entry_field(offsetof(HostContext, table0), types_.pointer);
-    if (table != 0) elements = table_elements(table);
-    llvm::LoadInst* element = b_.CreateAlignedLoad(
-        types_.i64, b_.CreateInBoundsGEP(types_.i64, elements, b_.CreateZExt(index, types_.i64)),
-        llvm::Align(8));
+    llvm::LoadInst* element =
+        b_.CreateAlignedLoad(types_.i64, lane_->element(table, index), llvm::Align(8));
     element->setMetadata(llvm::LLVMContext::MD_tbaa, types_.table);
     trap_if(b_.CreateICmpEQ(element, b_.getInt64(0)), TrapKind::uninitialized_element, at);
-    llvm::Value* targets = entry_field(offsetof(HostContext, targets), types_.pointer);
+    llvm::Value* targets = lane_->entry_field(Field::targets);
     llvm::Value* target =
         b_.CreateInBoundsGEP(b_.getInt8Ty(), targets,
                              b_.CreateMul(b_.CreateSub(element, b_.getInt64(1)),
@@ -474,16 +455,6 @@ class Emitter::FunctionEmitter : FunctionFrame {
     const ir::FunctionType& signature = module.types[type_index];
     return {types_.function(type_index), code, &signature,
             std::max(ir::param_slots(signature), ir::result_slots(signature))};
-  }
-
-  /// Where the elements of a table other than 0 lie in this instance's state.
-  llvm::Value* table_elements(std::uint32_t table) {
-    llvm::Value* tables = layout_field(offsetof(abi::ProgramLayout, tables), types_.pointer);
-    llvm::Value* at = constant_load(
-        types_.i32, tables, sizeof(abi::TableLayout) * table + offsetof(abi::TableLayout, at));
-    return b_.CreateInBoundsGEP(b_.getInt8Ty(),
-                                entry_field(offsetof(HostContext, state), types_.pointer),
-                                b_.CreateZExt(at, types_.i64));
   }
 
   void emit_call(std::uint32_t at, const Inst& inst, const InstWebs& webs) {
@@ -519,7 +490,7 @@ class Emitter::FunctionEmitter : FunctionFrame {
     llvm::Value* index = none;
     if (inst.op == Op::call_indirect) index = read_integer(webs.reads[1], 64).value;
     llvm::Value* more =
-        helper(offsetof(exec::NativeHelpers, behind_call),
+        helper(Helper::behind_call,
                {context_, frame_, left, b_.getInt32(static_cast<std::uint32_t>(site.need_after)),
                 b_.getInt32(base_ + at), value, index});
     set_fuel(more);
@@ -554,8 +525,7 @@ class Emitter::FunctionEmitter : FunctionFrame {
   void emit_step(std::uint32_t at) {
     const Site& site = a_.site_list[a_.sites[at]];
     store_live(site.inputs);
-    llvm::Value* left = helper(offsetof(exec::NativeHelpers, step),
-                               {context_, frame_, fuel(), b_.getInt32(base_ + at)});
+    llvm::Value* left = helper(Helper::step, {context_, frame_, fuel(), b_.getInt32(base_ + at)});
     llvm::BasicBlock* stopped = block("stopped");
     llvm::BasicBlock* done = block("done");
     b_.CreateCondBr(b_.CreateICmpSLT(left, b_.getInt64(0)), stopped, done, types_.unlikely);
@@ -579,11 +549,12 @@ class Emitter::FunctionEmitter : FunctionFrame {
   llvm::BasicBlock* resume_block_ = nullptr;
 };
 
-Emitter::Emitter(const Source& source, llvm::LLVMContext& context, const std::string& name)
+Emitter::Emitter(const Source& source, llvm::LLVMContext& context, const std::string& name,
+                 const Target& target)
     : source_(source),
       context_(context),
       module_(std::make_unique<llvm::Module>(name, context)),
-      types_(std::make_unique<EmitTypes>(*module_, source)) {}
+      types_(std::make_unique<EmitTypes>(*module_, source, target)) {}
 
 Emitter::~Emitter() = default;
 
@@ -600,41 +571,42 @@ void Emitter::add_stubs(std::uint32_t type_index) {
   EmitTypes& t = *types_;
   const ir::FunctionType& type = source_.module->types[type_index];
   Builder b(context_);
-  const auto field = [&](llvm::Value* context, std::size_t offset) {
-    return b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), context, offset);
-  };
-  const auto slot = [&](llvm::Function* f, std::uint32_t index) {
-    llvm::Value* end =
-        b.CreateLoad(t.pointer, field(f->getArg(0), offsetof(HostContext, stack_end)));
-    llvm::Value* left = b.CreateAnd(f->getArg(1), 0xffffffffu);
-    return b.CreateGEP(t.i64, end, b.CreateSub(b.getInt64(index), left));
-  };
+  b.opaque_bits = t.target.has_opaque_bits();
   const auto to_bits = [&](llvm::Value* value) {
-    if (value->getType()->isFloatTy()) value = b.CreateBitCast(value, t.i32);
-    if (value->getType()->isDoubleTy()) value = b.CreateBitCast(value, t.i64);
-    return b.CreateZExt(value, t.i64);
+    return scalar::integer_of({value, &b, false}, 64).value;
   };
 
   llvm::Function* refuse = t.declare(refuse_symbol(type_index), t.function(type_index));
   b.SetInsertPoint(llvm::BasicBlock::Create(context_, "entry", refuse));
+  std::unique_ptr<LaneAccess> lane = t.target.lane(t, b, refuse);
   for (std::uint32_t i = 0; i < type.params.size(); ++i) {
-    b.CreateStore(to_bits(refuse->getArg(3 + i)), slot(refuse, i));
+    b.CreateAlignedStore(to_bits(refuse->getArg(3 + i)), lane->slot(refuse->getArg(1), i),
+                         llvm::Align(8));
   }
-  b.CreateStore(refuse->getArg(2), field(refuse->getArg(0), offsetof(HostContext, refused_fuel)));
+  b.CreateAlignedStore(refuse->getArg(2), lane->field_pointer(Field::refused_fuel), llvm::Align(8));
   llvm::Value* code = b.getInt64(static_cast<std::uint64_t>(abi::native_refused));
   if (type.results.size() == 1) {
     code = b.CreateInsertValue(llvm::PoisonValue::get(t.result(type)), code, {0});
   }
   b.CreateRet(code);
 
-  llvm::Function* thunk =
-      t.declare(thunk_symbol(type_index),
-                llvm::FunctionType::get(t.i64, {t.pointer, t.i64, t.i64, t.pointer}, false));
+  llvm::Function* thunk = t.declare(
+      thunk_symbol(type_index),
+      llvm::FunctionType::get(t.i64, {t.context_pointer, t.i64, t.i64, t.pointer}, false));
   b.SetInsertPoint(llvm::BasicBlock::Create(context_, "entry", thunk));
   std::vector<llvm::Value*> args{thunk->getArg(0), thunk->getArg(1), thunk->getArg(2)};
+  lane = t.target.lane(t, b, thunk);
   for (std::uint32_t i = 0; i < type.params.size(); ++i) {
-    llvm::Type* param = t.of(type.params[i]);
-    args.push_back(b.CreateLoad(param, slot(thunk, i)));  // little-endian: the low half comes first
+    const Scalar bits = {
+        b.CreateAlignedLoad(t.i64, lane->slot(thunk->getArg(1), i), llvm::Align(8)), &b, false};
+    const ir::ValueType param = type.params[i];
+    if (param == ir::ValueType::f32) {
+      args.push_back(scalar::as_f32(bits).value);
+    } else if (param == ir::ValueType::f64) {
+      args.push_back(scalar::as_f64(bits).value);
+    } else {
+      args.push_back(b.CreateTrunc(bits.value, t.of(param)));
+    }
   }
   llvm::CallInst* call = b.CreateCall(t.function(type_index), thunk->getArg(3), args);
   llvm::Value* left = call;
@@ -644,7 +616,8 @@ void Emitter::add_stubs(std::uint32_t type_index) {
     llvm::BasicBlock* done = llvm::BasicBlock::Create(context_, "done", thunk);
     b.CreateCondBr(b.CreateICmpSLT(left, b.getInt64(0)), done, returned);
     b.SetInsertPoint(returned);
-    b.CreateStore(to_bits(b.CreateExtractValue(call, {1})), slot(thunk, 0));
+    b.CreateAlignedStore(to_bits(b.CreateExtractValue(call, {1})), lane->slot(thunk->getArg(1), 0),
+                         llvm::Align(8));
     b.CreateBr(done);
     b.SetInsertPoint(done);
   }

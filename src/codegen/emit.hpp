@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// IR to LLVM IR, for compiled host code as abi/native.hpp describes it.
+// IR to LLVM IR, for compiled code as abi/native.hpp describes it.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 
 #include "codegen/analysis.hpp"
 #include "codegen/llvm.hpp"
+#include "codegen/target.hpp"
 #include "ir/encode.hpp"
 #include "ir/module.hpp"
 
@@ -30,7 +31,9 @@ struct EmitTypes;
 /// Makes one llvm::Module. Functions that it does not define are declared.
 class Emitter {
  public:
-  Emitter(const Source& source, llvm::LLVMContext& context, const std::string& name);
+  /// `target` is borrowed.
+  Emitter(const Source& source, llvm::LLVMContext& context, const std::string& name,
+          const Target& target = host_code());
   ~Emitter();
   Emitter(const Emitter&) = delete;
   Emitter& operator=(const Emitter&) = delete;

@@ -1,110 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the code of a function is made with: the module's types, values of webs and slots, and the
-// ways out of a function. Private to codegen/emit.cpp.
+// What the code of a function is made with: values of webs and slots, and the ways out of a
+// function. Private to codegen/emit.cpp.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <map>
-#include <string>
+#include <memory>
 #include <vector>
 
 #include "abi/native.hpp"
 #include "codegen/analysis.hpp"
 #include "codegen/emit.hpp"
+#include "codegen/emit_types.hpp"
 #include "codegen/scalar.hpp"
-#include "exec/host_machine.hpp"
-#include "exec/native.hpp"
-#include "opt/edit.hpp"
+#include "codegen/target.hpp"
 
 namespace warphive::codegen {
 
 using abi::TrapKind;
-using exec::HostContext;
 using ir::Inst;
 using ir::Op;
-using scalar::Builder;
 using scalar::Scalar;
-
-// Frames with more slots than this check the native stack even in functions that call nobody.
-inline constexpr std::uint32_t small_frame = 128;
-
-/// Types, declarations and metadata that all functions of a module use.
-struct EmitTypes {
-  EmitTypes(llvm::Module& m, const Source& source)
-      : context(m.getContext()), module(m), program(*source.module) {
-    i32 = llvm::Type::getInt32Ty(context);
-    i64 = llvm::Type::getInt64Ty(context);
-    pointer = llvm::PointerType::get(context, 0);
-    llvm::MDBuilder md(context);
-    llvm::MDNode* root = md.createTBAARoot("warphive");
-    const auto tag = [&](const char* name) {
-      llvm::MDNode* node = md.createTBAAScalarTypeNode(name, root);
-      return md.createTBAAStructTagNode(node, node, 0);
-    };
-    guest = tag("guest memory");
-    frame = tag("frame");
-    fields = tag("context");
-    limit = tag("limit");
-    global = tag("global");
-    table = tag("table");
-    unlikely = md.createBranchWeights(1, 4000);
-  }
-
-  [[nodiscard]] llvm::Type* of(ir::ValueType type) const {
-    switch (type) {
-      case ir::ValueType::i32:
-        return i32;
-      case ir::ValueType::f32:
-        return llvm::Type::getFloatTy(context);
-      case ir::ValueType::f64:
-        return llvm::Type::getDoubleTy(context);
-      default:
-        return i64;
-    }
-  }
-  [[nodiscard]] llvm::Type* of(WebType type) const {
-    switch (type) {
-      case WebType::i32:
-        return i32;
-      case WebType::f32:
-        return llvm::Type::getFloatTy(context);
-      case WebType::f64:
-        return llvm::Type::getDoubleTy(context);
-      default:
-        return i64;
-    }
-  }
-  /// {fuel, result} where there is exactly one; more results are in the frame.
-  [[nodiscard]] llvm::Type* result(const ir::FunctionType& type) const {
-    if (type.results.size() != 1) return i64;
-    return llvm::StructType::get(context, {i64, of(type.results[0])});
-  }
-  [[nodiscard]] llvm::FunctionType* function(std::uint32_t type_index) const {
-    const ir::FunctionType& type = program.types[type_index];
-    std::vector<llvm::Type*> params{pointer, i64, i64};
-    for (const ir::ValueType param : type.params) params.push_back(of(param));
-    return llvm::FunctionType::get(result(type), params, false);
-  }
-  llvm::Function* declare(const std::string& name, llvm::FunctionType* type) {
-    if (llvm::Function* found = module.getFunction(name)) return found;
-    auto* f = llvm::Function::Create(type, llvm::Function::ExternalLinkage, name, module);
-    f->setVisibility(llvm::GlobalValue::HiddenVisibility);
-    f->setDoesNotThrow();
-    f->setDSOLocal(true);
-    f->getArg(0)->addAttr(llvm::Attribute::NoAlias);
-    return f;
-  }
-  [[nodiscard]] llvm::MDNode* empty() const { return llvm::MDNode::get(context, {}); }
-
-  llvm::LLVMContext& context;
-  llvm::Module& module;
-  const ir::Module& program;
-  llvm::Type* i32;
-  llvm::Type* i64;
-  llvm::PointerType* pointer;
-  llvm::MDNode *guest, *frame, *fields, *limit, *global, *table, *unlikely;
-};
 
 /// One llvm::Function while it is made.
 class FunctionFrame {
@@ -129,6 +44,8 @@ class FunctionFrame {
     fn_->addFnAttr(llvm::Attribute::NoUnwind);
     context_ = fn_->getArg(0);
     frame_ = fn_->getArg(1);
+    b_.opaque_bits = types_.target.has_opaque_bits();
+    lane_ = types_.target.lane(types_, b_, fn_);
     b_.SetInsertPoint(block("entry"));
     fuel_ = b_.CreateAlloca(types_.i64, nullptr, "fuel");
     webs_.resize(a_.webs.size());
@@ -139,73 +56,13 @@ class FunctionFrame {
     for (std::size_t i = 0; i < blocks_.size(); ++i) blocks_[i] = block("b");
   }
 
-  [[nodiscard]] bool checks_native_stack() const {
-    if (f_.frame_slots > small_frame) return true;
-    for (const Inst& inst : f_.code) {
-      if (opt::is_call(inst.op) || inst.op == Op::host_call) return true;
-    }
-    return false;
-  }
+  // The frame and the fuel
 
-  llvm::Value* stack_pointer() {
-    const bool x86 = types_.module.getTargetTriple().rfind("x86_64", 0) == 0;
-    llvm::MDNode* name =
-        llvm::MDNode::get(types_.context, llvm::MDString::get(types_.context, x86 ? "rsp" : "sp"));
-    return b_.CreateIntrinsic(llvm::Intrinsic::read_register, {types_.i64},
-                              {llvm::MetadataAsValue::get(types_.context, name)});
-  }
-
-  // The context, the frame and the fuel
-
-  /// A field that never changes while compiled code runs.
-  llvm::Value* field(std::size_t offset, llvm::Type* type) {
-    llvm::LoadInst* load = b_.CreateAlignedLoad(
-        type, b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), context_, offset), llvm::Align(8));
-    load->setMetadata(llvm::LLVMContext::MD_tbaa, types_.fields);
-    load->setMetadata(llvm::LLVMContext::MD_invariant_load, types_.empty());
-    return load;
-  }
-  /// As field(), loaded once at the entry.
-  llvm::Value* entry_field(std::size_t offset, llvm::Type* type) {
-    llvm::Value*& value = entry_fields_[offset];
-    if (value == nullptr) {
-      llvm::IRBuilderBase::InsertPointGuard guard(b_);
-      llvm::BasicBlock& entry = fn_->getEntryBlock();
-      b_.SetInsertPoint(&entry, entry.getFirstNonPHIOrDbgOrAlloca());
-      value = field(offset, type);
-    }
-    return value;
-  }
-  llvm::Value* byte(llvm::Value* from, std::uint64_t offset) {
-    return b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), from, offset);
-  }
-  /// Of what never changes while the pool lives.
-  llvm::Value* constant_load(llvm::Type* type, llvm::Value* from, std::uint64_t offset) {
-    llvm::LoadInst* load = b_.CreateAlignedLoad(type, byte(from, offset), llvm::Align(4));
-    load->setMetadata(llvm::LLVMContext::MD_invariant_load, types_.empty());
-    return load;
-  }
-  llvm::Value* layout_field(std::size_t offset, llvm::Type* type) {
-    return constant_load(type, field(offsetof(HostContext, layout), types_.pointer), offset);
-  }
   llvm::Value* fuel() { return b_.CreateLoad(types_.i64, fuel_); }
   void set_fuel(llvm::Value* value) { b_.CreateStore(value, fuel_); }
 
-  /// Of slot 0, in the block that is being made.
-  llvm::Value* frame_pointer() {
-    if (frame_pointer_block_ != b_.GetInsertBlock()) {
-      llvm::Value* end = field(offsetof(HostContext, stack_end), types_.pointer);
-      llvm::Value* left = b_.CreateNeg(b_.CreateAnd(frame_, 0xffffffffu));
-      frame_pointer_ = b_.CreateGEP(types_.i64, end, left);
-      frame_pointer_block_ = b_.GetInsertBlock();
-    }
-    return frame_pointer_;
-  }
-  llvm::Value* slot_pointer(std::uint32_t slot) {
-    return b_.CreateConstInBoundsGEP1_64(types_.i64, frame_pointer(), slot);
-  }
   llvm::StoreInst* store_slot(std::uint32_t slot, llvm::Value* bits) {
-    llvm::StoreInst* store = b_.CreateAlignedStore(bits, slot_pointer(slot), llvm::Align(8));
+    llvm::StoreInst* store = b_.CreateAlignedStore(bits, lane_->slot(frame_, slot), llvm::Align(8));
     store->setMetadata(llvm::LLVMContext::MD_tbaa, types_.frame);
     return store;
   }
@@ -216,7 +73,7 @@ class FunctionFrame {
   }
   Scalar load_slot(const SlotWeb& entry) {
     llvm::LoadInst* load =
-        b_.CreateAlignedLoad(types_.i64, slot_pointer(entry.slot), llvm::Align(8));
+        b_.CreateAlignedLoad(types_.i64, lane_->slot(frame_, entry.slot), llvm::Align(8));
     load->setMetadata(llvm::LLVMContext::MD_tbaa, types_.frame);
     return {load, &b_, false};
   }
@@ -270,19 +127,10 @@ class FunctionFrame {
 
   // Ways out
 
-  llvm::Value* helper(std::size_t which, llvm::ArrayRef<llvm::Value*> args) {
-    std::vector<llvm::Type*> params;
-    for (llvm::Value* arg : args) params.push_back(arg->getType());
-    llvm::Value* table = field(offsetof(HostContext, helpers), types_.pointer);
-    llvm::LoadInst* entry = b_.CreateAlignedLoad(
-        types_.pointer, b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), table, which),
-        llvm::Align(8));
-    entry->setMetadata(llvm::LLVMContext::MD_invariant_load, types_.empty());
-    llvm::CallInst* call =
-        b_.CreateCall(llvm::FunctionType::get(types_.i64, params, false), entry, args);
+  llvm::Value* helper(Helper which, llvm::ArrayRef<llvm::Value*> args) {
+    llvm::CallInst* call = lane_->call(which, args);
     call->setDoesNotThrow();
-    if (which == offsetof(exec::NativeHelpers, refill) ||
-        which == offsetof(exec::NativeHelpers, trap)) {
+    if (which == Helper::refill || which == Helper::trap) {
       // They touch nothing that compiled code reads: not memory, nor sizes, nor slots.
       call->setMemoryEffects(llvm::MemoryEffects::inaccessibleMemOnly());
     }
@@ -316,10 +164,9 @@ class FunctionFrame {
   }
   void refill(llvm::Value* have, std::uint64_t need, std::uint32_t inst, SlotRange live,
               llvm::BasicBlock* enough) {
-    llvm::Value* more =
-        helper(offsetof(exec::NativeHelpers, refill),
-               {context_, frame_, have, b_.getInt32(static_cast<std::uint32_t>(need)),
-                b_.getInt32(base_ + inst)});
+    llvm::Value* more = helper(
+        Helper::refill, {context_, frame_, have, b_.getInt32(static_cast<std::uint32_t>(need)),
+                         b_.getInt32(base_ + inst)});
     set_fuel(more);
     llvm::BasicBlock* stopped = block("stopped");
     b_.CreateCondBr(b_.CreateICmpSLT(more, b_.getInt64(0)), stopped, enough, types_.unlikely);
@@ -369,9 +216,7 @@ class FunctionFrame {
   llvm::Value* context_ = nullptr;
   llvm::Value* frame_ = nullptr;
   llvm::Value* fuel_ = nullptr;
-  std::map<std::size_t, llvm::Value*> entry_fields_;
-  llvm::Value* frame_pointer_ = nullptr;  // valid in the next
-  llvm::BasicBlock* frame_pointer_block_ = nullptr;
+  std::unique_ptr<LaneAccess> lane_;
   std::vector<llvm::Value*> webs_;
   std::vector<llvm::BasicBlock*> blocks_;
   llvm::BasicBlock* stopped_block_ = nullptr;

@@ -13,8 +13,12 @@
 
 namespace warphive::codegen::scalar {
 
-using Builder = llvm::IRBuilder<>;
 using abi::TrapKind;
+
+struct Builder : llvm::IRBuilder<> {
+  using llvm::IRBuilder<>::IRBuilder;
+  bool opaque_bits = false;  // see Target::has_opaque_bits
+};
 
 /// A value under construction: an integer of 1, 32 or 64 bits, or a float, which integer
 /// operations see as its bits.
@@ -46,7 +50,19 @@ inline Scalar canonical(const Scalar& x) {
 inline llvm::Value* integer(const Scalar& x) {
   if (!x.is_float()) return x.value;
   const Scalar exact = canonical(x);
-  return x.builder->CreateBitCast(exact.value, x.builder->getIntNTy(x.bits()));
+  Builder& b = *x.builder;
+  llvm::Type* type = b.getIntNTy(x.bits());
+  if (!b.opaque_bits || llvm::isa<llvm::Constant>(exact.value)) {
+    return b.CreateBitCast(exact.value, type);
+  }
+  const bool wide = x.bits() == 64;
+  llvm::InlineAsm* move = llvm::InlineAsm::get(
+      llvm::FunctionType::get(type, {exact.value->getType()}, false),
+      wide ? "mov.b64 $0, $1;" : "mov.b32 $0, $1;", wide ? "=l,d" : "=r,f", false);
+  llvm::CallInst* bits = b.CreateCall(move, {exact.value});
+  bits->setDoesNotAccessMemory();
+  bits->setDoesNotThrow();
+  return bits;
 }
 
 /// An integer of that width: narrower ones are zero-extended, wider ones cut.
