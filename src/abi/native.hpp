@@ -29,11 +29,13 @@ using NativeThunk = int64_t (*)(void* context, uint64_t frame, int64_t fuel, con
 /// slots 0...
 using NativeResumeCode = int64_t (*)(void* context, uint64_t frame, int64_t fuel);
 
+inline constexpr uint32_t native_anywhere = 1;
 struct NativeTarget {
   const void* code;  // never null: a function that is not compiled refuses
   NativeThunk thunk;
   uint32_t type;      // as in FunctionEntry
-  uint32_t compiled;  // 0: `code` refuses
+  uint32_t compiled;  // 0: `code` refuses; native_anywhere; else it is entered by calls only,
+                      // since going on behind `enter` may mean the header of a loop there
 };
 static_assert(sizeof(NativeTarget) == 24);
 

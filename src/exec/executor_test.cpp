@@ -636,7 +636,7 @@ TEST_P(Exec, HostCallTrapsExitsAndCancels) {
   EXPECT_EQ(calls, 5);
 }
 
-INSTANTIATE_TEST_SUITE_P(Executors, Exec, ::testing::ValuesIn(all_executors),
+INSTANTIATE_TEST_SUITE_P(Executors, Exec, ::testing::ValuesIn(all_executors()),
                          [](const auto& parameter) { return name(parameter.param); });
 
 }  // namespace

@@ -193,7 +193,7 @@ TEST_P(Fuel, ChargesBeyondAnyQuantumAndBudget) {
   EXPECT_EQ(huge->call(0, {}).fuel_used, units);
 }
 
-INSTANTIATE_TEST_SUITE_P(Executors, Fuel, ::testing::ValuesIn(all_executors),
+INSTANTIATE_TEST_SUITE_P(Executors, Fuel, ::testing::ValuesIn(all_executors()),
                          [](const auto& parameter) { return name(parameter.param); });
 
 // The stop word, which only the interpreter has.

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "abi/state.hpp"
+#include "exec/fuse.hpp"
 #include "exec/machine.hpp"
 
 namespace warphive::exec {
@@ -52,9 +53,23 @@ bool native_switch(HostContext& context, uint32_t at);
 
 class HostMachine {
  public:
+  using Context = HostContext;
+
   HostMachine(const abi::Insn* pc, uint64_t* fp, uint8_t* memory, uint64_t limit, int64_t fuel,
               HostContext* context)
       : pc_(pc), fp_(fp), memory_(memory), limit_(limit), fuel_(fuel), context_(context) {}
+
+  // For compiled code: see exec/native_helpers.hpp.
+  static HostMachine at(HostContext& context, uint64_t frame, int64_t fuel, uint32_t insn) {
+    context.depth = context.max_depth - static_cast<uint32_t>(frame >> 32);
+    auto* fp = const_cast<uint64_t*>(context.stack_end) - static_cast<uint32_t>(frame);
+    return {context.insns + insn, fp, context.memory0, context.limit0, fuel, &context};
+  }
+  static int64_t call_thunk(const abi::NativeTarget& target, HostContext& context, uint64_t frame,
+                            int64_t fuel);
+  static int64_t call_resume(abi::NativeResumeCode code, HostContext& context, uint64_t frame,
+                             int64_t fuel);
+  static uint16_t opcode(const abi::Insn& insn) { return unfused(insn.op); }
 
   const abi::Insn* pc() const { return pc_; }
   uint64_t* fp() const { return fp_; }

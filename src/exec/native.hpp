@@ -33,10 +33,8 @@ struct NativeHelpers {
                          uint32_t insn, uint64_t value, uint64_t index);
 };
 const NativeHelpers& native_helpers();
-
-constexpr uint64_t pack_frame(uint32_t slots_left, uint32_t calls_left) {
-  return uint64_t{slots_left} | (uint64_t{calls_left} << 32);
-}
+/// Of this thread: what lies below is kept free by compiled code.
+uintptr_t native_stack_floor();
 
 /// As run_lane, in compiled code as far as the pool's slot has some.
 void run_lane_native(const abi::RunParams& params, abi::LaneRef lane);

@@ -437,7 +437,7 @@ TEST_P(Scalar, SelectAndConstants) {
   EXPECT_EQ(subject->call(1, {}).results.at(0), 1u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Executors, Scalar, ::testing::ValuesIn(all_executors),
+INSTANTIATE_TEST_SUITE_P(Executors, Scalar, ::testing::ValuesIn(all_executors()),
                          [](const auto& parameter) { return name(parameter.param); });
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "exec/fuse.hpp"
 #include "exec/interp.hpp"
 #include "exec/ref.hpp"
+#include "exec/tile.hpp"
 #include "ir/verify.hpp"
 
 namespace warphive::exec::testing {
@@ -85,8 +86,25 @@ std::string name(Executor executor) {
       return "fused";
     case Executor::fused_loop:
       return "fused_loop";
+    case Executor::tile:
+      return "tile";
+    case Executor::tile_wide:
+      return "tile_wide";
+    case Executor::sim:
+      return "sim";
+    case Executor::sim_wide:
+      return "sim_wide";
   }
   WARPHIVE_UNREACHABLE();
+}
+
+CompileTile compile_tile = nullptr;
+
+std::span<const Executor> all_executors() {
+  static constexpr Executor all[] = {Executor::ref,       Executor::threaded,   Executor::loop,
+                                     Executor::fused,     Executor::fused_loop, Executor::tile,
+                                     Executor::tile_wide, Executor::sim,        Executor::sim_wide};
+  return {all, std::size(all) - (compile_tile == nullptr ? 2 : 0)};
 }
 
 void PrintTo(const Outcome& outcome, std::ostream* out) {
@@ -180,6 +198,37 @@ class RefSubject final : public Subject {
   RefHostCall host_call_;
 };
 
+Exit ask(const ir::Module& module, const HostFunction& host, abi::InstanceHeader& header,
+         std::uint32_t import, std::uint64_t* values) {
+  const ir::FunctionType& signature = module.types[module.host_imports[import].type];
+  HostView view{.import = import,
+                .values = {values, std::max(signature.params.size(), signature.results.size())},
+                .fuel_used = header.fuel_used};
+  const Exit exit = host(view);
+  header.exit_code = view.exit_code;
+  header.trap = view.trap;
+  return exit;
+}
+
+/// All but results.
+Outcome outcome_of(const abi::InstanceHeader& header, const ir::EncodedProgram& program) {
+  Outcome out{.exit = header.exit,
+              .trap = header.trap,
+              .fuel_used = header.fuel_used,
+              .fuel_left = header.fuel_left,
+              .exit_code = header.exit_code};
+  if (header.exit == Exit::returned) {
+    WARPHIVE_CHECK(header.base == 0 && header.depth == 0);
+  } else if (header.exit == Exit::trapped && header.depth == 0) {
+    out.function = header.entry;  // the bottom frame did not fit
+  } else if (header.exit != Exit::exited) {
+    const ir::Location where = ir::locate(program, header.pc);
+    out.function = where.function;
+    out.inst = where.inst;
+  }
+  return out;
+}
+
 class InterpSubject final : public Subject {
  public:
   InterpSubject(Dispatch dispatch, bool fused, const ir::Module& module, const Limits& limits,
@@ -238,34 +287,14 @@ class InterpSubject final : public Subject {
   static Exit serve(const abi::RunParams* params, const abi::Pool* pool, abi::LaneRef lane,
                     std::uint32_t import, std::uint64_t* values) {
     auto* self = static_cast<InterpSubject*>(params->host_context);
-    abi::InstanceHeader& header = pool->headers[lane.slot];
-    const ir::FunctionType& signature =
-        self->module_.types[self->module_.host_imports[import].type];
-    HostView view{.import = import,
-                  .values = {values, std::max(signature.params.size(), signature.results.size())},
-                  .fuel_used = header.fuel_used};
-    const Exit exit = self->host_(view);
-    header.exit_code = view.exit_code;
-    header.trap = view.trap;
-    return exit;
+    return ask(self->module_, self->host_, pool->headers[lane.slot], import, values);
   }
 
   [[nodiscard]] Outcome outcome() {
     const abi::InstanceHeader& header = pool_.header();
-    Outcome out{.exit = header.exit,
-                .trap = header.trap,
-                .fuel_used = header.fuel_used,
-                .fuel_left = header.fuel_left,
-                .exit_code = header.exit_code};
+    Outcome out = outcome_of(header, pool_.program());
     if (header.exit == Exit::returned) {
-      WARPHIVE_CHECK(header.base == 0 && header.depth == 0);
       out.results.assign(pool_.stack(), pool_.stack() + result_slots(module_, header.entry));
-    } else if (header.exit == Exit::trapped && header.depth == 0) {
-      out.function = header.entry;  // the bottom frame did not fit
-    } else if (header.exit != Exit::exited) {
-      const ir::Location where = ir::locate(pool_.program(), header.pc);
-      out.function = where.function;
-      out.inst = where.inst;
     }
     return out;
   }
@@ -279,6 +308,123 @@ class InterpSubject final : public Subject {
   abi::RunParams params_{};
 };
 
+class TileSubject final : public Subject {
+ public:
+  TileSubject(const abi::TileShape& shape, bool compiled, const ir::Module& module,
+              const Limits& limits, HostFunction host)
+      : module_(module),
+        made_(module, limits),
+        pool_(shape, made_.code(), made_.layout(), 1, module.metered, TestPool::pattern),
+        host_(std::move(host)),
+        lane_{.pool = 0, .slot = shape.lanes / 2} {
+    if (compiled) native_ = compile_tile(module, made_.program(), shape);
+    // As the contiguous pool has it before anything has run.
+    std::vector<std::uint8_t> state(made_.layout().state_bytes);
+    std::memcpy(state.data(), made_.globals(), state.size());
+    pool_.write(Slab::state, lane_.slot, 0, state);
+    pool_.fill(Slab::memory, lane_.slot, 0);
+    params_ = {.pools = &pool_.pool(),
+               .lanes = &lane_,
+               .stop = &stop_,
+               .host_call = host_ ? &TileSubject::serve : nullptr,
+               .host_context = this,
+               .quantum = limits.quantum};
+    header() = {};
+    header().fuel_left = limits.fuel;
+  }
+  ~TileSubject() override {
+    WARPHIVE_CHECK(pool_.holds_only(lane_.slot - 1, TestPool::pattern) &&
+                   pool_.holds_only(lane_.slot + 1, TestPool::pattern));
+  }
+
+  Outcome call(std::uint32_t function, std::vector<std::uint64_t> args) override {
+    header().exit = Exit::ready;
+    header().trap = abi::TrapKind::none;
+    header().exit_code = 0;
+    if (!begin_tile_call(pool_.shape(), pool_.pool(), lane_.slot, function, args.data())) {
+      return outcome();
+    }
+    return resume();
+  }
+  Outcome resume() override {
+    run_tile_lane(pool_.shape(), params_, lane_, native_.code);
+    return outcome();
+  }
+  void set_fuel(std::uint64_t fuel) override { header().fuel_left = fuel; }
+  void answer(std::span<const std::uint64_t> values) override {
+    pool_.write(Slab::stack, lane_.slot, std::uint64_t{header().base} * 8, bytes_of(values));
+  }
+  std::vector<std::uint8_t> memory(std::uint32_t index) override {
+    const auto pages = read<std::uint32_t>(made_.layout().memory_pages_at + 4 * index, 1)[0];
+    std::vector<std::uint8_t> bytes(std::size_t{pages} * abi::page_bytes);
+    pool_.read(Slab::memory, lane_.slot, made_.layout().memories[index].at, bytes);
+    return bytes;
+  }
+  void write_memory(std::uint32_t index, std::uint64_t at,
+                    std::span<const std::uint8_t> bytes) override {
+    pool_.write(Slab::memory, lane_.slot, made_.layout().memories[index].at + at, bytes);
+  }
+  std::vector<std::uint64_t> table(std::uint32_t index) override {
+    const auto size = read<std::uint32_t>(made_.layout().table_sizes_at + 4 * index, 1)[0];
+    return read<std::uint64_t>(made_.layout().tables[index].at, size);
+  }
+  void set_element(std::uint32_t table, std::uint32_t index, std::uint64_t value) override {
+    pool_.write(Slab::state, lane_.slot, made_.layout().tables[table].at + std::uint64_t{8} * index,
+                bytes_of(std::span(&value, 1)));
+  }
+  std::vector<std::uint64_t> globals() override {
+    return read<std::uint64_t>(made_.layout().globals_at, module_.globals.size());
+  }
+  void set_global(std::uint32_t index, std::uint64_t value) override {
+    pool_.write(Slab::state, lane_.slot, made_.layout().globals_at + std::uint64_t{8} * index,
+                bytes_of(std::span(&value, 1)));
+  }
+  std::uint32_t grow_refused() override { return header().grow_refused; }
+
+ private:
+  using Slab = TilePool::Slab;
+
+  static Exit serve(const abi::RunParams* params, const abi::Pool* pool, abi::LaneRef lane,
+                    std::uint32_t import, std::uint64_t* values) {
+    auto* self = static_cast<TileSubject*>(params->host_context);
+    return ask(self->module_, self->host_, pool->headers[lane.slot], import, values);
+  }
+  static std::span<const std::uint8_t> bytes_of(std::span<const std::uint64_t> values) {
+    return {static_cast<const std::uint8_t*>(static_cast<const void*>(values.data())),
+            values.size() * 8};
+  }
+  template <class T>
+  std::vector<T> read(std::uint64_t at, std::size_t count) {
+    std::vector<T> values(count);
+    pool_.read(Slab::state, lane_.slot, at,
+               {static_cast<std::uint8_t*>(static_cast<void*>(values.data())), count * sizeof(T)});
+    return values;
+  }
+  abi::InstanceHeader& header() { return pool_.header(lane_.slot); }
+
+  [[nodiscard]] Outcome outcome() {
+    Outcome out = outcome_of(header(), made_.program());
+    if (header().exit == Exit::returned) {
+      out.results.resize(result_slots(module_, header().entry));
+      for (std::size_t i = 0; i < out.results.size(); ++i) {
+        std::uint8_t bytes[8];
+        pool_.read(Slab::stack, lane_.slot, 8 * i, bytes);
+        std::memcpy(&out.results[i], bytes, 8);
+      }
+    }
+    return out;
+  }
+
+  const ir::Module& module_;
+  TestPool made_;  // encodes and lays out; nothing runs in it
+  TilePool pool_;
+  HostFunction host_;
+  abi::LaneRef lane_;
+  TileCode native_;
+  std::uint32_t stop_ = 0;
+  abi::RunParams params_{};
+};
+
 }  // namespace
 
 std::unique_ptr<Subject> make_subject(Executor executor, const ir::Module& module,
@@ -287,6 +433,11 @@ std::unique_ptr<Subject> make_subject(Executor executor, const ir::Module& modul
   if (!status) base::check_failed(status.error().message().c_str());
   if (executor == Executor::ref) {
     return std::make_unique<RefSubject>(module, limits, std::move(host));
+  }
+  if (executor >= Executor::tile) {
+    const bool wide = executor == Executor::tile_wide || executor == Executor::sim_wide;
+    return std::make_unique<TileSubject>(tile_shapes[wide ? 1 : 0], executor >= Executor::sim,
+                                         module, limits, std::move(host));
   }
   const bool loops = executor == Executor::loop || executor == Executor::fused_loop;
   const bool fused = executor == Executor::fused || executor == Executor::fused_loop;

@@ -11,7 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "abi/native.hpp"
 #include "abi/state.hpp"
+#include "abi/tile.hpp"
 #include "ir/encode.hpp"
 #include "ir/module.hpp"
 
@@ -54,10 +56,22 @@ ir::FunctionType type(std::uint32_t count, std::uint32_t results);
 /// The index of a type in the module, added if it is new.
 std::uint32_t intern(ir::Module& module, const ir::FunctionType& type);
 
-/// fused and fused_loop are threaded and loop on a program that went through fuse().
-enum class Executor : std::uint8_t { ref, threaded, loop, fused, fused_loop };
-inline constexpr Executor all_executors[] = {Executor::ref, Executor::threaded, Executor::loop,
-                                             Executor::fused, Executor::fused_loop};
+/// fused and fused_loop are threaded and loop on a program that went through fuse(). tile and
+/// tile_wide are the interpreter on the layouts of exec::tile_shapes. sim and sim_wide are compiled
+/// code for these, where a test's binary links it (exec::testing::compile_tile).
+enum class Executor : std::uint8_t {
+  ref,
+  threaded,
+  loop,
+  fused,
+  fused_loop,
+  tile,
+  tile_wide,
+  sim,
+  sim_wide
+};
+/// Those that this binary has.
+std::span<const Executor> all_executors();
 std::string name(Executor executor);
 
 struct Limits {
@@ -112,6 +126,16 @@ class Subject {
   virtual std::uint32_t grow_refused() = 0;
 };
 
+/// Code of a program for lanes in tiles; `owner` keeps it.
+struct TileCode {
+  std::shared_ptr<const void> owner;
+  const abi::NativeCode* code = nullptr;
+};
+using CompileTile = TileCode (*)(const ir::Module& module, const ir::EncodedProgram& encoded,
+                                 const abi::TileShape& shape);
+/// Defined, and set before main, by what a test links to have sim and sim_wide.
+extern CompileTile compile_tile;
+
 /// `module` is verified here and must outlive the subject.
 std::unique_ptr<Subject> make_subject(Executor executor, const ir::Module& module,
                                       const Limits& limits = {}, HostFunction host = {});
@@ -130,6 +154,7 @@ class TestPool {
   [[nodiscard]] abi::Pool& pool() { return pool_; }
   [[nodiscard]] const ir::EncodedProgram& program() const { return program_; }
   [[nodiscard]] const abi::ProgramLayout& layout() const { return layout_; }
+  [[nodiscard]] const abi::Code& code() const { return code_; }
   [[nodiscard]] std::uint64_t* stack() { return stack_.data() + std::size_t{slot} * stack_stride_; }
   [[nodiscard]] std::uint8_t* memory(std::uint32_t index);
   [[nodiscard]] std::uint64_t* table(std::uint32_t index);

@@ -140,7 +140,7 @@ void check_seed(std::uint64_t seed, Totals& totals) {
     totals.out_of_fuel += seen.exit == Exit::out_of_fuel;
   }
   const std::string name = "seed " + std::to_string(seed) + " on ";
-  for (const Executor executor : exec::testing::all_executors) {
+  for (const Executor executor : exec::testing::all_executors()) {
     for (const bool optimise : {false, true}) {
       const ir::Module& program = optimise ? optimised : module;
       const std::uint64_t slice = 40 + choices.below(400);

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exec/tile.hpp"
+
+#include <cstring>
+
+#include "base/check.hpp"
+#include "exec/loop.hpp"
+#include "exec/native.hpp"
+#include "exec/native_helpers.hpp"
+#include "exec/tile_machine.hpp"
+
+namespace warphive::exec {
+
+template <abi::TileShape shape>
+WARPHIVE_CALLS_NATIVE int64_t TileMachine<shape>::call_thunk(const abi::NativeTarget& target,
+                                                             TileContext& context, uint64_t frame,
+                                                             int64_t fuel) {
+  return target.thunk(&context, frame, fuel, target.code);
+}
+template <abi::TileShape shape>
+WARPHIVE_CALLS_NATIVE int64_t TileMachine<shape>::call_resume(abi::NativeResumeCode code,
+                                                              TileContext& context, uint64_t frame,
+                                                              int64_t fuel) {
+  return code(&context, frame, fuel);
+}
+
+namespace {
+
+/// With the types that the host's table has, so that compiled code finds helpers in one way.
+template <class M>
+struct Helpers {
+  using Own = NativeHelpersOf<M>;
+  static TileContext* own(HostContext* context) {
+    return static_cast<TileContext*>(static_cast<void*>(context));
+  }
+  static int64_t refill(HostContext* context, uint64_t frame, int64_t fuel, uint32_t need,
+                        uint32_t insn) {
+    return Own::refill(own(context), frame, fuel, need, insn);
+  }
+  static int64_t step(HostContext* context, uint64_t frame, int64_t fuel, uint32_t insn) {
+    return Own::step(own(context), frame, fuel, insn);
+  }
+  static int64_t trap(HostContext* context, uint64_t frame, int64_t fuel, uint32_t insn,
+                      uint32_t kind) {
+    return Own::trap_at(own(context), frame, fuel, insn, kind);
+  }
+  static int64_t behind_call(HostContext* context, uint64_t frame, int64_t left, uint32_t need,
+                             uint32_t insn, uint64_t value, uint64_t index) {
+    return Own::behind_call(own(context), frame, left, need, insn, value, index);
+  }
+  static constexpr NativeHelpers table = {refill, step, trap, behind_call};
+};
+
+template <abi::TileShape shape>
+void run(const abi::RunParams& params, abi::LaneRef lane, const abi::NativeCode* native) {
+  using M = TileMachine<shape>;
+  TileContext context = tile_context<shape>(params, lane);
+  abi::InstanceHeader& header = *context.header;
+  context.helpers = &Helpers<M>::table;
+  context.native_floor = native_stack_floor();
+  int64_t fuel = 0;  // the first check polls
+  bool enters = native != nullptr;
+  for (;;) {
+    // As rounds of a device would: one tier, then the other where it left off.
+    if (enters && !context.walks) {
+      const int64_t result = enter_native<M>(context, *native, fuel);
+      if (result >= 0) {
+        fuel = result;
+        if (header.pc != 0) continue;
+      } else if (result == abi::native_stopped) {
+        if (header.exit != abi::Exit::ready) return;
+        context.granted = 0;
+        fuel = 0;
+      }
+    }
+    context.native = context.walks ? nullptr : native;
+    run_loop(M::resume(context, fuel));
+    if (header.exit != abi::Exit::ready) return;
+    context.granted = 0;
+    fuel = 0;
+    enters = true;
+  }
+}
+
+template <abi::TileShape shape>
+bool begin(const abi::Pool& pool, uint32_t slot, uint32_t function, const uint64_t* args) {
+  const abi::FunctionEntry& entry = pool.code->functions[function];
+  const abi::Insn& enter = pool.code->insns[entry.entry];
+  abi::InstanceHeader& header = pool.headers[slot];
+  header.entry = function;
+  header.base = 0;
+  header.pc = entry.entry + 1;
+  if (static_cast<uint32_t>(enter.imm) > pool.layout->stack_slots || pool.layout->max_depth == 0) {
+    header.depth = 0;
+    header.exit = abi::Exit::trapped;
+    header.trap = abi::TrapKind::stack_overflow;
+    return false;
+  }
+  header.depth = 1;
+  const abi::RunParams params = {.pools = &pool,
+                                 .lanes = nullptr,
+                                 .stop = nullptr,
+                                 .host_call = nullptr,
+                                 .host_context = nullptr,
+                                 .quantum = 0};
+  TileContext context = tile_context<shape>(params, {.pool = 0, .slot = slot});
+  auto m = TileMachine<shape>::resume(context, 0);
+  for (uint32_t i = 0; i < entry.param_slots; ++i) m.set_slot(i, args[i]);
+  m.set_slot(enter.a, abi::pack_header(0, 0));
+  m.clear_slots(enter.b, enter.c);
+  return true;
+}
+
+bool is(const abi::TileShape& a, const abi::TileShape& b) {
+  return a.lanes == b.lanes && a.memory_cell == b.memory_cell;
+}
+
+}  // namespace
+
+bool begin_tile_call(const abi::TileShape& shape, const abi::Pool& pool, uint32_t slot,
+                     uint32_t function, const uint64_t* args) {
+  if (is(shape, tile_shapes[0])) return begin<tile_shapes[0]>(pool, slot, function, args);
+  WARPHIVE_CHECK(is(shape, tile_shapes[1]));
+  return begin<tile_shapes[1]>(pool, slot, function, args);
+}
+
+void run_tile_lane(const abi::TileShape& shape, const abi::RunParams& params, abi::LaneRef lane,
+                   const abi::NativeCode* native) {
+  if (is(shape, tile_shapes[0])) {
+    run<tile_shapes[0]>(params, lane, native);
+  } else {
+    WARPHIVE_CHECK(is(shape, tile_shapes[1]));
+    run<tile_shapes[1]>(params, lane, native);
+  }
+}
+
+TilePool::TilePool(const abi::TileShape& shape, const abi::Code& code,
+                   const abi::ProgramLayout& layout, std::uint32_t tiles, bool metered,
+                   std::uint8_t fill)
+    : shape_(shape), tiles_(tiles) {
+  const std::uint64_t count = slots();
+  headers_.reset(static_cast<abi::InstanceHeader*>(static_cast<void*>(
+      allocate(count * sizeof(abi::InstanceHeader), fill).release())));
+  pool_.code = &code;
+  pool_.layout = &layout;
+  pool_.headers = headers_.get();
+  pool_.memory_stride = layout.memory_bytes;
+  pool_.state_stride = layout.state_bytes;
+  pool_.stack_stride = layout.stack_slots;
+  pool_.metered = metered ? 1 : 0;
+  state_ = allocate(count * bytes(Slab::state), fill);
+  stack_ = allocate(count * bytes(Slab::stack), fill);
+  memory_ = allocate(count * bytes(Slab::memory), fill);
+  pool_.state = state_.get();
+  pool_.stack = static_cast<std::uint64_t*>(static_cast<void*>(stack_.get()));
+  pool_.memory = memory_.get();
+}
+
+TilePool::Owned<std::uint8_t> TilePool::allocate(std::uint64_t bytes, std::uint8_t fill) const {
+  auto* memory = static_cast<std::uint8_t*>(std::calloc(bytes + 1, 1));
+  WARPHIVE_CHECK(memory != nullptr);
+  if (fill != 0) std::memset(memory, fill, bytes);
+  return Owned<std::uint8_t>(memory);
+}
+
+std::uint64_t TilePool::bytes(Slab slab) const {
+  switch (slab) {
+    case Slab::state:
+      return pool_.state_stride;
+    case Slab::stack:
+      return std::uint64_t{pool_.stack_stride} * 8;
+    case Slab::memory:
+      return pool_.memory_stride;
+  }
+  WARPHIVE_UNREACHABLE();
+}
+
+std::uint8_t* TilePool::byte(Slab slab, std::uint32_t slot, std::uint64_t at) const {
+  const std::uint32_t cell = slab == Slab::memory ? shape_.memory_cell : abi::value_cell;
+  std::uint8_t* const base = slab == Slab::memory  ? memory_.get()
+                             : slab == Slab::state ? state_.get()
+                                                   : stack_.get();
+  return base + abi::lane_start(slot, bytes(slab), cell, shape_.lanes) +
+         abi::in_tile(at, cell, shape_.lanes);
+}
+
+void TilePool::read(Slab slab, std::uint32_t slot, std::uint64_t at,
+                    std::span<std::uint8_t> to) const {
+  for (std::size_t i = 0; i < to.size(); ++i) to[i] = *byte(slab, slot, at + i);
+}
+void TilePool::write(Slab slab, std::uint32_t slot, std::uint64_t at,
+                     std::span<const std::uint8_t> from) {
+  for (std::size_t i = 0; i < from.size(); ++i) *byte(slab, slot, at + i) = from[i];
+}
+void TilePool::fill(Slab slab, std::uint32_t slot, std::uint8_t value) {
+  for (std::uint64_t at = 0; at < bytes(slab); ++at) *byte(slab, slot, at) = value;
+}
+bool TilePool::holds_only(std::uint32_t slot, std::uint8_t value) const {
+  for (const Slab slab : {Slab::state, Slab::stack, Slab::memory}) {
+    for (std::uint64_t at = 0; at < bytes(slab); ++at) {
+      if (*byte(slab, slot, at) != value) return false;
+    }
+  }
+  const auto* header =
+      static_cast<const std::uint8_t*>(static_cast<const void*>(headers_.get() + slot));
+  for (std::size_t i = 0; i < sizeof(abi::InstanceHeader); ++i) {
+    if (header[i] != value) return false;
+  }
+  return true;
+}
+
+}  // namespace warphive::exec

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+// The machine of devices: one lane of a tile (abi/tile.hpp). Freestanding: kernels include it, and
+// hosts run it to show what they compute.
+#pragma once
+
+#include <stdint.h>
+
+#include "abi/state.hpp"
+#include "abi/tile.hpp"
+#include "exec/machine.hpp"
+#include "exec/native_lookup.hpp"
+
+namespace warphive::exec {
+
+struct NativeHelpers;
+
+/// What of a lane does not fit in registers, valid for one run. Pointers into the lane's ranges are
+/// to the first cell of where they start; what lies further is found by abi::in_tile.
+struct TileContext {
+  const abi::Insn* insns;
+  const abi::FunctionEntry* functions;
+  const uint64_t* branches;
+  const abi::Code* code;
+  const abi::ProgramLayout* layout;
+  const abi::Pool* pool;
+  abi::InstanceHeader* header;
+  const abi::RunParams* params;
+  abi::LaneRef lane;
+  uint32_t depth;
+  uint32_t max_depth;
+  uint64_t granted;
+  uint8_t* stack;
+  uint8_t* memory;  // the whole memory range
+  uint8_t* state;
+
+  // For compiled code, which finds these by their offsets.
+  uint8_t* stack_end;
+  uint8_t* memory0;  // of memory 0
+  uint64_t limit0;   // its current bytes
+  uint8_t* globals;
+  uint8_t* table0;       // elements of table 0
+  uint8_t* table_sizes;  // uint32_t each
+  const abi::NativeTarget* targets;
+  const NativeHelpers* helpers;  // hosts only; on devices helpers are linked
+  uint64_t native_floor;         // what lies below it of the native stack is kept free
+  int64_t refused_fuel;          // with abi::native_refused: what was left
+
+  // For whoever decides between interpreter and compiled code.
+  const abi::NativeCode* native;  // to go over to from the interpreter; nullptr: none
+  bool walks;                     // the budget ends before the next check of compiled code
+};
+
+/// `pools` of params are in tiles of `shape`.
+template <abi::TileShape shape>
+TileContext tile_context(const abi::RunParams& params, abi::LaneRef lane) {
+  const abi::Pool& pool = params.pools[lane.pool];
+  const abi::ProgramLayout& layout = *pool.layout;
+  constexpr uint32_t lanes = shape.lanes;
+  const auto lane_of = [&](auto* slab, uint64_t stride, uint32_t cell) {
+    return reinterpret_cast<uint8_t*>(slab) + abi::lane_start(lane.slot, stride, cell, lanes);
+  };
+  uint8_t* const state = lane_of(pool.state, pool.state_stride, abi::value_cell);
+  uint8_t* const stack = lane_of(pool.stack, uint64_t{pool.stack_stride} * 8, abi::value_cell);
+  TileContext context = {};
+  context.insns = pool.code->insns;
+  context.functions = pool.code->functions;
+  context.branches = pool.code->branches;
+  context.code = pool.code;
+  context.layout = &layout;
+  context.pool = &pool;
+  context.header = &pool.headers[lane.slot];
+  context.params = &params;
+  context.lane = lane;
+  context.depth = context.header->depth;
+  context.max_depth = layout.max_depth;
+  context.stack = stack;
+  context.memory = lane_of(pool.memory, pool.memory_stride, shape.memory_cell);
+  context.state = state;
+  context.stack_end = stack + uint64_t{layout.stack_slots} * 8 * lanes;
+  context.globals = state + uint64_t{layout.globals_at} * lanes;
+  context.table0 =
+      layout.table_count == 0 ? nullptr : state + uint64_t{layout.tables[0].at} * lanes;
+  context.table_sizes = state + uint64_t{layout.table_sizes_at} * lanes;
+  return context;
+}
+
+template <abi::TileShape shape>
+class TileMachine {
+ public:
+  using Context = TileContext;
+  static constexpr uint32_t lanes = shape.lanes;
+  static constexpr uint32_t cell = shape.memory_cell;
+
+  TileMachine(const abi::Insn* pc, uint8_t* fp, int64_t fuel, TileContext* context)
+      : pc_(pc),
+        fp_(fp),
+        memory_(context->memory0),
+        limit_(context->limit0),
+        fuel_(fuel),
+        context_(context) {}
+  /// At the header's pc. With an empty grant, the first charge polls the stop word.
+  static TileMachine resume(TileContext& context, int64_t fuel) {
+    const abi::InstanceHeader& header = *context.header;
+    context.depth = header.depth;
+    TileMachine m(context.insns + header.pc, context.stack + slot_bytes(header.base), fuel,
+                  &context);
+    m.reload();
+    return m;
+  }
+
+  // For compiled code: see exec/native_helpers.hpp.
+  static TileMachine at(TileContext& context, uint64_t frame, int64_t fuel, uint32_t insn) {
+    context.depth = context.max_depth - static_cast<uint32_t>(frame >> 32);
+    return {context.insns + insn, context.stack_end - slot_bytes(static_cast<uint32_t>(frame)),
+            fuel, &context};
+  }
+  static int64_t call_thunk(const abi::NativeTarget& target, TileContext& context, uint64_t frame,
+                            int64_t fuel);
+  static int64_t call_resume(abi::NativeResumeCode code, TileContext& context, uint64_t frame,
+                             int64_t fuel);
+  static uint16_t opcode(const abi::Insn& insn) { return insn.op; }
+
+  const abi::Insn& insn() const { return *pc_; }
+  uint32_t index() const { return static_cast<uint32_t>(pc_ - context_->insns); }
+  const abi::Insn& insn_at(uint32_t index) const { return context_->insns[index]; }
+  void advance() { ++pc_; }
+  void jump(uint32_t index) { pc_ = context_->insns + index; }
+
+  uint64_t slot(uint32_t index) const { return read<uint64_t>(fp_ + slot_bytes(index)); }
+  void set_slot(uint32_t index, uint64_t value) { write(fp_ + slot_bytes(index), value); }
+  void clear_slots(uint32_t first, uint32_t count) {
+    for (uint32_t i = 0; i < count; ++i) set_slot(first + i, 0);
+  }
+  void push_frame(uint32_t distance) {
+    fp_ += slot_bytes(distance);
+    ++context_->depth;
+  }
+  void pop_frame(uint32_t distance) {
+    fp_ -= slot_bytes(distance);
+    --context_->depth;
+  }
+  bool frame_fits(uint32_t distance, uint32_t frame_slots) const {
+    return fp_ + slot_bytes(distance) + slot_bytes(frame_slots) <= context_->stack_end &&
+           context_->depth < context_->max_depth;
+  }
+
+  int64_t fuel() const { return fuel_; }
+  int64_t& fuel() { return fuel_; }
+  uint64_t& granted() { return context_->granted; }
+
+  uint64_t limit() const { return limit_; }
+  template <class T>
+  T load(uint64_t address) const {
+    return load_from<T>(memory_, address);
+  }
+  template <class T>
+  void store(uint64_t address, T value) {
+    store_to(memory_, address, value);
+  }
+  template <class T>
+  T memory_load(uint32_t memory, uint64_t address) const {
+    return load_from<T>(memory_at(memory), address);
+  }
+  template <class T>
+  void memory_store(uint32_t memory, uint64_t address, T value) {
+    store_to(memory_at(memory), address, value);
+  }
+  void memory_fill(uint32_t memory, uint32_t at, uint8_t value, uint32_t n) {
+    uint8_t* const base = memory_at(memory);
+    for (uint32_t i = 0; i < n; ++i) byte_at(base, uint64_t{at} + i) = value;
+  }
+  void memory_move(uint32_t to, uint32_t to_at, uint32_t from, uint32_t from_at, uint32_t n) {
+    uint8_t* const target = memory_at(to);
+    uint8_t* const source = memory_at(from);
+    const bool backwards = to == from && to_at > from_at;
+    for (uint32_t k = 0; k < n; ++k) {
+      const uint64_t i = backwards ? n - 1 - k : k;
+      byte_at(target, to_at + i) = byte_at(source, from_at + i);
+    }
+  }
+  void memory_init(uint32_t memory, uint32_t at, uint32_t first, uint32_t n) {
+    uint8_t* const base = memory_at(memory);
+    for (uint32_t i = 0; i < n; ++i) {
+      byte_at(base, uint64_t{at} + i) = context_->code->data[uint64_t{first} + i];
+    }
+  }
+
+  uint32_t state32(uint32_t at) const { return read<uint32_t>(state_at(at)); }
+  void set_state32(uint32_t at, uint32_t value) { write(state_at(at), value); }
+  uint64_t state64(uint32_t at) const { return read<uint64_t>(state_at(at)); }
+  void set_state64(uint32_t at, uint64_t value) { write(state_at(at), value); }
+  uint64_t global(uint32_t index) const {
+    return state64(context_->layout->globals_at + 8 * index);
+  }
+  void set_global(uint32_t index, uint64_t value) {
+    set_state64(context_->layout->globals_at + 8 * index, value);
+  }
+
+  const abi::FunctionEntry& function(uint32_t index) const { return context_->functions[index]; }
+  uint64_t branch_target(uint32_t index) const { return context_->branches[index]; }
+  const abi::Code& code() const { return *context_->code; }
+  const abi::ProgramLayout& layout() const { return *context_->layout; }
+  const abi::Pool& pool() const { return *context_->pool; }
+  abi::InstanceHeader& header() { return *context_->header; }
+  const abi::RunParams& params() const { return *context_->params; }
+
+  void save(uint32_t index) {
+    abi::InstanceHeader& header = *context_->header;
+    header.pc = index;
+    header.base = static_cast<uint32_t>(static_cast<uint64_t>(fp_ - context_->stack) /
+                                        (uint64_t{8} * lanes));
+    header.depth = context_->depth;
+  }
+  bool stop_raised() const {
+    const uint32_t* word = context_->params->stop;
+    return word != nullptr && *static_cast<const volatile uint32_t*>(word) != 0;
+  }
+#if defined(__NVPTX__)
+  abi::Exit serve(uint32_t) { return abi::Exit::parked; }
+#else
+  /// Host functions see contiguous values.
+  abi::Exit serve(uint32_t import) {
+    const abi::RunParams& params = *context_->params;
+    if (params.host_call == nullptr) return abi::Exit::parked;
+    const uint32_t function = function_holding(*context_->code, index());
+    const uint32_t count = context_->functions[function].header_slot;
+    uint64_t values[most_host_values];
+    if (count > most_host_values) return abi::Exit::internal;
+    for (uint32_t i = 0; i < count; ++i) values[i] = slot(i);
+    const abi::Exit exit =
+        params.host_call(&params, context_->pool, context_->lane, import, values);
+    for (uint32_t i = 0; i < count; ++i) set_slot(i, values[i]);
+    return exit;
+  }
+#endif
+  void reload() {
+    const abi::ProgramLayout& layout = *context_->layout;
+    if (layout.memory_count == 0) return;
+    memory_ = context_->memory0 = memory_at(0);
+    limit_ = context_->limit0 = memory_bytes(*this, 0);
+  }
+  /// Whether this run shall end at `at`, for compiled code to go on.
+  bool switch_wanted(uint32_t at) {
+    return hunts() && can_enter(*context_->code, *context_->native, at);
+  }
+  bool hunts() const { return context_->native != nullptr; }
+
+ private:
+  static constexpr uint32_t most_host_values = 1024;
+
+  static constexpr uint64_t slot_bytes(uint32_t slots) { return uint64_t{slots} * 8 * lanes; }
+  template <class T>
+  static T read(const uint8_t* from) {
+    using Any [[gnu::may_alias]] = const T;
+    return *reinterpret_cast<Any*>(from);
+  }
+  template <class T>
+  static void write(uint8_t* to, T value) {
+    using Any [[gnu::may_alias]] = T;
+    *reinterpret_cast<Any*>(to) = value;
+  }
+  uint8_t* state_at(uint32_t at) const {
+    return context_->state + abi::in_tile(at, abi::value_cell, lanes);
+  }
+  static uint8_t& byte_at(uint8_t* base, uint64_t address) {
+    return base[abi::in_tile(address, cell, lanes)];
+  }
+  /// Never misaligned: byte by byte where the address is.
+  template <class T>
+  static T load_from(uint8_t* base, uint64_t address) {
+    using Bits = decltype(bits_like<T>());
+    constexpr uint32_t part = sizeof(T) < cell ? sizeof(T) : cell;
+    const uint8_t* const first = base + abi::in_tile(address, cell, lanes);
+    Bits bits = 0;
+    if (address % part != 0) {
+      for (uint32_t i = 0; i < sizeof(T); ++i) {
+        bits = static_cast<Bits>(bits | Bits{byte_at(base, address + i)} << (8 * i));
+      }
+    } else if constexpr (part == sizeof(T)) {
+      return read<T>(first);
+    } else {
+      using Part = decltype(bits_of<part>());
+      for (uint32_t i = 0; i < sizeof(T) / part; ++i) {
+        bits |= Bits{read<Part>(first + uint64_t{i} * cell * lanes)} << (8 * part * i);
+      }
+    }
+    return static_cast<T>(bits);
+  }
+  template <class T>
+  static void store_to(uint8_t* base, uint64_t address, T value) {
+    using Bits = decltype(bits_like<T>());
+    constexpr uint32_t part = sizeof(T) < cell ? sizeof(T) : cell;
+    uint8_t* const first = base + abi::in_tile(address, cell, lanes);
+    const auto bits = static_cast<Bits>(value);
+    if (address % part != 0) {
+      for (uint32_t i = 0; i < sizeof(T); ++i) {
+        byte_at(base, address + i) = static_cast<uint8_t>(bits >> (8 * i));
+      }
+    } else if constexpr (part == sizeof(T)) {
+      write(first, value);
+    } else {
+      using Part = decltype(bits_of<part>());
+      for (uint32_t i = 0; i < sizeof(T) / part; ++i) {
+        write(first + uint64_t{i} * cell * lanes, static_cast<Part>(bits >> (8 * part * i)));
+      }
+    }
+  }
+  template <uint32_t bytes>
+  static auto bits_of() {
+    if constexpr (bytes == 1) {
+      return uint8_t{0};
+    } else if constexpr (bytes == 2) {
+      return uint16_t{0};
+    } else if constexpr (bytes == 4) {
+      return uint32_t{0};
+    } else {
+      return uint64_t{0};
+    }
+  }
+  template <class T>
+  static auto bits_like() {
+    return bits_of<sizeof(T)>();
+  }
+  uint8_t* memory_at(uint32_t memory) const {
+    return context_->memory + context_->layout->memories[memory].at * lanes;
+  }
+
+  const abi::Insn* pc_;
+  uint8_t* fp_;      // slot 0 of the frame
+  uint8_t* memory_;  // memory 0
+  uint64_t limit_;   // of memory 0, in bytes
+  int64_t fuel_;     // of the grant
+  TileContext* context_;
+};
+
+}  // namespace warphive::exec
