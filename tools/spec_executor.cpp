@@ -15,6 +15,7 @@ std::span<const ExecutorKind> executor_kinds() {
       ExecutorKind{"interp.loop", make_interp_loop_executor},
       ExecutorKind{"jit.cpu", make_jit_cpu_executor},
       ExecutorKind{"jit.sliced", make_jit_sliced_executor},
+      ExecutorKind{"jit.sim", make_jit_sim_executor},
   };
   return kinds;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the instances of a pool lie in the memory of devices that run one per hardware lane: in tiles,
-// lane by lane in turns of one cell, so that lanes which are at the same address touch adjacent
-// cells. Shared by host, kernels and compiled code.
+// How the instances of a pool lie in the memory of devices that run one per hardware lane: in
+// tiles, lane by lane in turns of one cell, so that lanes which are at the same address touch
+// adjacent cells. Shared by host, kernels and compiled code.
 //
 // Slot s of a pool is lane s % lanes of tile s / lanes. In each slab of abi::Pool a tile owns
 // lanes * stride bytes; byte `at` of a lane's range is, from the lane's first cell,
@@ -26,8 +26,7 @@ constexpr uint64_t in_tile(uint64_t at, uint32_t cell, uint32_t lanes) {
   return (at / cell) * cell * lanes + at % cell;
 }
 /// Bytes between the start of a slab and the first cell of a slot's lane.
-constexpr uint64_t lane_start(uint64_t slot, uint64_t stride_bytes, uint32_t cell,
-                              uint32_t lanes) {
+constexpr uint64_t lane_start(uint64_t slot, uint64_t stride_bytes, uint32_t cell, uint32_t lanes) {
   return slot / lanes * lanes * stride_bytes + slot % lanes * cell;
 }
 

@@ -129,6 +129,7 @@ class Emitter::FunctionEmitter : FunctionFrame {
   void emit(std::uint32_t at, std::uint32_t block_index) {
     const Inst& inst = f_.code[at];
     const InstWebs& webs = a_.insts[at];
+    mark(at);
     if (is_out_of_line(inst)) {
       emit_step(at);
       return;
@@ -557,6 +558,16 @@ Emitter::Emitter(const Source& source, llvm::LLVMContext& context, const std::st
       types_(std::make_unique<EmitTypes>(*module_, source, target)) {}
 
 Emitter::~Emitter() = default;
+
+void Emitter::mark_offsets() {
+  types_->offsets = llvm::DIFile::get(context_, "guest", "");
+  types_->compile_unit = llvm::DICompileUnit::getDistinct(
+      context_, llvm::dwarf::DW_LANG_C99, types_->offsets, "", true, "", 0, "",
+      llvm::DICompileUnit::DebugDirectivesOnly, nullptr, nullptr, nullptr, nullptr, nullptr, 0,
+      false, false, llvm::DICompileUnit::DebugNameTableKind::None, false, "", "");
+  module_->getOrInsertNamedMetadata("llvm.dbg.cu")->addOperand(types_->compile_unit);
+  module_->addModuleFlag(llvm::Module::Warning, "Debug Info Version", llvm::DEBUG_METADATA_VERSION);
+}
 
 void Emitter::add_refusal(std::uint32_t function) {
   const std::uint32_t type = source_.module->functions[function].type;

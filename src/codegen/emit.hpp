@@ -38,6 +38,9 @@ class Emitter {
   Emitter(const Emitter&) = delete;
   Emitter& operator=(const Emitter&) = delete;
 
+  /// From here on code says where it comes from: lines of debug information are the guest's byte
+  /// offsets.
+  void mark_offsets();
   /// What calls through slots and what stands for a function without code, for a type.
   void add_stubs(std::uint32_t type);
   void add_function(std::uint32_t function, const FunctionAnalysis& analysis);

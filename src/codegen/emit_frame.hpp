@@ -47,6 +47,14 @@ class FunctionFrame {
     b_.opaque_bits = types_.target.has_opaque_bits();
     lane_ = types_.target.lane(types_, b_, fn_);
     b_.SetInsertPoint(block("entry"));
+    if (types_.offsets != nullptr) {
+      fn_->setSubprogram(llvm::DISubprogram::getDistinct(
+          types_.context, types_.offsets, fn_->getName(), fn_->getName(), types_.offsets, 1,
+          llvm::DISubroutineType::get(types_.context, llvm::DINode::FlagZero, 0, nullptr), 1,
+          nullptr, 0, 0, llvm::DINode::FlagZero, llvm::DISubprogram::SPFlagDefinition,
+          types_.compile_unit));
+      mark(0);
+    }
     fuel_ = b_.CreateAlloca(types_.i64, nullptr, "fuel");
     webs_.resize(a_.webs.size());
     for (std::size_t i = 0; i < webs_.size(); ++i) {
@@ -57,6 +65,14 @@ class FunctionFrame {
   }
 
   // The frame and the fuel
+
+  /// What is made from here on comes from the guest's instruction `inst`.
+  void mark(std::uint32_t inst) {
+    if (fn_->getSubprogram() == nullptr) return;
+    const std::uint32_t offset = inst < f_.source.size() ? f_.source[inst] : 0;
+    b_.SetCurrentDebugLocation(
+        llvm::DILocation::get(types_.context, offset, 0, fn_->getSubprogram()));
+  }
 
   llvm::Value* fuel() { return b_.CreateLoad(types_.i64, fuel_); }
   void set_fuel(llvm::Value* value) { b_.CreateStore(value, fuel_); }

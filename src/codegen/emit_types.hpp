@@ -84,6 +84,8 @@ struct EmitTypes {
   llvm::Module& module;
   const ir::Module& program;
   const Target& target;
+  llvm::DIFile* offsets = nullptr;  // instructions get the guest's offsets as lines of it
+  llvm::DICompileUnit* compile_unit = nullptr;
   llvm::Type* i32;
   llvm::Type* i64;
   llvm::PointerType* pointer;          // to code

@@ -5,6 +5,7 @@
 //   at(context, frame, fuel, insn)   static: the interpreter's view of a compiled function's frame
 //   call_thunk, call_resume          static: call compiled code
 //   opcode(insn)                     static: an ir::Op, as a number
+//   resume(context, fuel)            static: at the header's pc
 // Freestanding: device programs include it.
 #pragma once
 
@@ -125,8 +126,9 @@ struct NativeHelpersOf {
 inline constexpr int64_t native_absent = -3;
 
 /// Goes on in compiled code where the header says. Not negative: the frame there returned, the
-/// header is at what its caller does next, the result is the fuel left of the grant. native_stopped:
-/// the header says why. Else nothing ran, the header is as before and `fuel` what is left.
+/// header is at what its caller does next, the result is the fuel left of the grant.
+/// native_stopped: the header says why. Else nothing ran, the header is as before and `fuel` what
+/// is left.
 template <class M>
 int64_t enter_native(typename M::Context& context, const abi::NativeCode& code, int64_t& fuel) {
   abi::InstanceHeader& header = *context.header;
@@ -160,6 +162,25 @@ int64_t enter_native(typename M::Context& context, const abi::NativeCode& code, 
     header.depth = depth;
   }
   return result;
+}
+
+/// Runs a lane in compiled code as far as that goes, without an interpreter. Exit::ready then means
+/// that one shall go on at the header's pc.
+template <class M>
+void run_native(typename M::Context& context, const abi::NativeCode& code) {
+  const abi::InstanceHeader& header = *context.header;
+  int64_t fuel = 0;  // the first check polls
+  for (;;) {
+    const int64_t result = enter_native<M>(context, code, fuel);
+    if (result == abi::native_stopped) return;
+    if (result >= 0) {
+      fuel = result;
+      if (header.pc != 0) continue;
+    }
+    M m = M::resume(context, fuel);
+    stop(m, result >= 0 ? abi::Exit::returned : abi::Exit::ready, header.pc);
+    return;
+  }
 }
 
 }  // namespace warphive::exec

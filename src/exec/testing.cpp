@@ -101,10 +101,12 @@ std::string name(Executor executor) {
 CompileTile compile_tile = nullptr;
 
 std::span<const Executor> all_executors() {
-  static constexpr Executor all[] = {Executor::ref,       Executor::threaded,   Executor::loop,
-                                     Executor::fused,     Executor::fused_loop, Executor::tile,
-                                     Executor::tile_wide, Executor::sim,        Executor::sim_wide};
-  return {all, std::size(all) - (compile_tile == nullptr ? 2 : 0)};
+  static constexpr Executor interpreters[] = {
+      Executor::ref,        Executor::threaded, Executor::loop,     Executor::fused,
+      Executor::fused_loop, Executor::tile,     Executor::tile_wide};
+  static constexpr Executor compiled[] = {Executor::sim, Executor::sim_wide};
+  if (compile_tile != nullptr) return compiled;
+  return interpreters;
 }
 
 void PrintTo(const Outcome& outcome, std::ostream* out) {

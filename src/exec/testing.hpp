@@ -70,7 +70,7 @@ enum class Executor : std::uint8_t {
   sim,
   sim_wide
 };
-/// Those that this binary has.
+/// Those that this binary is for: the interpreters, or compiled code.
 std::span<const Executor> all_executors();
 std::string name(Executor executor);
 

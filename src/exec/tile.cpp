@@ -58,27 +58,17 @@ void run(const abi::RunParams& params, abi::LaneRef lane, const abi::NativeCode*
   abi::InstanceHeader& header = *context.header;
   context.helpers = &Helpers<M>::table;
   context.native_floor = native_stack_floor();
-  int64_t fuel = 0;  // the first check polls
-  bool enters = native != nullptr;
   for (;;) {
     // As rounds of a device would: one tier, then the other where it left off.
-    if (enters && !context.walks) {
-      const int64_t result = enter_native<M>(context, *native, fuel);
-      if (result >= 0) {
-        fuel = result;
-        if (header.pc != 0) continue;
-      } else if (result == abi::native_stopped) {
-        if (header.exit != abi::Exit::ready) return;
-        context.granted = 0;
-        fuel = 0;
-      }
+    if (native != nullptr && !context.walks) {
+      run_native<M>(context, *native);
+      if (header.exit != abi::Exit::ready) return;
+      context.granted = 0;
     }
     context.native = context.walks ? nullptr : native;
-    run_loop(M::resume(context, fuel));
+    run_loop(M::resume(context, 0));
     if (header.exit != abi::Exit::ready) return;
     context.granted = 0;
-    fuel = 0;
-    enters = true;
   }
 }
 
@@ -139,8 +129,8 @@ TilePool::TilePool(const abi::TileShape& shape, const abi::Code& code,
                    std::uint8_t fill)
     : shape_(shape), tiles_(tiles) {
   const std::uint64_t count = slots();
-  headers_.reset(static_cast<abi::InstanceHeader*>(static_cast<void*>(
-      allocate(count * sizeof(abi::InstanceHeader), fill).release())));
+  headers_.reset(static_cast<abi::InstanceHeader*>(
+      static_cast<void*>(allocate(count * sizeof(abi::InstanceHeader), fill).release())));
   pool_.code = &code;
   pool_.layout = &layout;
   pool_.headers = headers_.get();

@@ -207,8 +207,8 @@ class TileMachine {
   void save(uint32_t index) {
     abi::InstanceHeader& header = *context_->header;
     header.pc = index;
-    header.base = static_cast<uint32_t>(static_cast<uint64_t>(fp_ - context_->stack) /
-                                        (uint64_t{8} * lanes));
+    header.base =
+        static_cast<uint32_t>(static_cast<uint64_t>(fp_ - context_->stack) / (uint64_t{8} * lanes));
     header.depth = context_->depth;
   }
   bool stop_raised() const {

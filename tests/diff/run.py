@@ -186,7 +186,7 @@ def main():
     for kind in KINDS:
         parser.add_argument(f"--{kind}", type=int, default=0, metavar="N")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--executors", default="ref,interp.cpu,interp.sliced,interp.loop,jit.cpu,jit.sliced")
+    parser.add_argument("--executors", default="ref,interp.cpu,interp.sliced,interp.loop,jit.cpu,jit.sliced,jit.sim")
     parser.add_argument("--warphive", type=pathlib.Path)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--need-wasmtime", action="store_true")

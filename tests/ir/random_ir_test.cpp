@@ -156,7 +156,9 @@ void check_seed(std::uint64_t seed, Totals& totals) {
 }
 
 TEST(RandomIr, ExecutorsAgree) {
-  constexpr std::uint64_t seeds = 300;
+  // Compiled code is made anew for each run.
+  const bool compiles = exec::testing::all_executors().front() == Executor::sim;
+  const std::uint64_t seeds = compiles ? 30 : 300;
   Totals totals;
   for (std::uint64_t seed = 0; seed < seeds; ++seed) {
     check_seed(seed, totals);
@@ -167,9 +169,9 @@ TEST(RandomIr, ExecutorsAgree) {
   RecordProperty("trapped", static_cast<int>(totals.trapped));
   RecordProperty("out_of_fuel", static_cast<int>(totals.out_of_fuel));
   RecordProperty("fuel", static_cast<int>(totals.fuel));
-  EXPECT_GT(totals.returned, 100U);
-  EXPECT_GT(totals.trapped, 20U);
-  EXPECT_GT(totals.out_of_fuel, 5U);
+  EXPECT_GT(totals.returned, seeds / 3);
+  EXPECT_GT(totals.trapped, seeds / 15);
+  EXPECT_GT(totals.out_of_fuel, seeds / 60);
 }
 
 }  // namespace

@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codegen/device_compiler.hpp"
+
+#include <llvm/IR/DiagnosticInfo.h>
+#include <llvm/IR/DiagnosticPrinter.h>
+#include <llvm/IR/InstIterator.h>
+#include <llvm/IR/IntrinsicInst.h>
+#include <llvm/Transforms/Scalar/ADCE.h>
+#include <llvm/Transforms/Scalar/EarlyCSE.h>
+#include <llvm/Transforms/Scalar/LICM.h>
+
+#include <algorithm>
+#include <mutex>
+#include <span>
+#include <utility>
+
+#include "base/result.hpp"
+#include "codegen/emit.hpp"
+#include "codegen/llvm_jit.hpp"
+#include "codegen/ptx_text.hpp"
+#include "codegen/tile_layout.hpp"
+#include "codegen/tile_target.hpp"
+
+namespace warphive::codegen {
+namespace {
+
+// About what an IR instruction becomes, with its share of ways out (codegen_ptx_test prints it).
+constexpr std::uint64_t ptx_bytes_per_instruction = 200;
+// NVPTX multiplies it by 11: what is inlined is a few instructions.
+constexpr int inline_threshold = 5;
+
+constexpr const char* native_symbol = "warphive_native";
+
+tl::unexpected<Error> codegen_error(const std::string& what) {
+  return base::error(ErrorCode::internal, ErrorPhase::codegen, "Code generation failed ({}).",
+                     what);
+}
+
+void initialise_llvm() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    llvm::InitializeNativeTarget();
+    llvm::InitializeNativeTargetAsmPrinter();
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
+  });
+}
+
+Result<std::unique_ptr<llvm::TargetMachine>> make_machine(const std::string& triple,
+                                                          llvm::StringRef cpu,
+                                                          llvm::StringRef features) {
+  initialise_llvm();
+  std::string message;
+  const llvm::Target* target = llvm::TargetRegistry::lookupTarget(triple, message);
+  if (target == nullptr) return codegen_error(message);
+  llvm::TargetOptions options;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
+  std::unique_ptr<llvm::TargetMachine> machine(
+      target->createTargetMachine(triple, cpu, features, options, llvm::Reloc::PIC_,
+                                  llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
+  if (machine == nullptr) return codegen_error("no target machine");
+  return machine;
+}
+
+/// Of PTX ISA 8.3, from which ptxas keeps no edges out of `trap`.
+Result<std::unique_ptr<llvm::TargetMachine>> make_ptx_machine() {
+  return make_machine("nvptx64-nvidia-cuda", "sm_70", "+ptx83");
+}
+
+class Passes {
+ public:
+  explicit Passes(llvm::TargetMachine& machine) : builder_(&machine, tuning()) {
+    builder_.registerModuleAnalyses(modules_);
+    builder_.registerCGSCCAnalyses(components_);
+    builder_.registerFunctionAnalyses(functions_);
+    builder_.registerLoopAnalyses(loops_);
+    builder_.crossRegisterProxies(loops_, functions_, components_, modules_);
+  }
+  /// While a lane's state is contiguous.
+  void optimise(llvm::Module& module) {
+    builder_.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(module, modules_);
+    modules_.clear();
+  }
+  /// When addresses are those of the layout.
+  void clean(llvm::Module& module) {
+    llvm::FunctionPassManager passes;
+    passes.addPass(llvm::EarlyCSEPass(true));
+    passes.addPass(llvm::createFunctionToLoopPassAdaptor(llvm::LICMPass(llvm::LICMOptions()),
+                                                         /*UseMemorySSA=*/true));
+    passes.addPass(llvm::EarlyCSEPass(true));
+    passes.addPass(llvm::ADCEPass());
+    llvm::ModulePassManager all;
+    all.addPass(llvm::createModuleToFunctionPassAdaptor(std::move(passes)));
+    all.run(module, modules_);
+  }
+
+ private:
+  static llvm::PipelineTuningOptions tuning() {
+    llvm::PipelineTuningOptions tuning;
+    // They merge checked accesses, and make code that takes long to assemble.
+    tuning.LoopVectorization = false;
+    tuning.SLPVectorization = false;
+    tuning.LoopUnrolling = false;
+    tuning.InlinerThreshold = inline_threshold;
+    return tuning;
+  }
+
+  llvm::LoopAnalysisManager loops_;
+  llvm::FunctionAnalysisManager functions_;
+  llvm::CGSCCAnalysisManager components_;
+  llvm::ModuleAnalysisManager modules_;
+  llvm::PassBuilder builder_;
+};
+
+/// What LLVM's NVPTX makes code of. It aborts the process at others.
+bool is_known(llvm::Intrinsic::ID id) {
+  using namespace llvm;  // NOLINT(google-build-using-namespace)
+  switch (id) {
+    case Intrinsic::abs:
+    case Intrinsic::assume:
+    case Intrinsic::bitreverse:
+    case Intrinsic::bswap:
+    case Intrinsic::ceil:
+    case Intrinsic::copysign:  // LLVM makes it where the magnitude is no NaN, or raw
+    case Intrinsic::ctlz:
+    case Intrinsic::ctpop:
+    case Intrinsic::cttz:
+    case Intrinsic::experimental_noalias_scope_decl:
+    case Intrinsic::fabs:
+    case Intrinsic::floor:
+    case Intrinsic::fptosi_sat:
+    case Intrinsic::fptoui_sat:
+    case Intrinsic::fshl:
+    case Intrinsic::fshr:
+    case Intrinsic::is_fpclass:
+    case Intrinsic::lifetime_end:
+    case Intrinsic::lifetime_start:
+    case Intrinsic::maximum:
+    case Intrinsic::minimum:
+    case Intrinsic::roundeven:
+    case Intrinsic::sadd_sat:
+    case Intrinsic::smax:
+    case Intrinsic::smin:
+    case Intrinsic::sqrt:
+    case Intrinsic::ssub_sat:
+    case Intrinsic::trunc:
+    case Intrinsic::uadd_sat:
+    case Intrinsic::uadd_with_overflow:
+    case Intrinsic::umax:
+    case Intrinsic::umin:
+    case Intrinsic::umul_with_overflow:
+    case Intrinsic::usub_sat:
+    case Intrinsic::usub_with_overflow:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// Why a function cannot become PTX; empty if it can.
+std::string obstacle(llvm::Function& function) {
+  for (const llvm::Instruction& inst : llvm::instructions(function)) {
+    if (const auto* call = llvm::dyn_cast<llvm::IntrinsicInst>(&inst)) {
+      if (!is_known(call->getIntrinsicID())) {
+        return "no code for " + call->getCalledFunction()->getName().str();
+      }
+    } else if (inst.isIntDivRem() && inst.getType()->getScalarSizeInBits() > 64) {
+      return "no code for wide divisions";
+    } else if (const auto* local = llvm::dyn_cast<llvm::AllocaInst>(&inst)) {
+      if (!local->isStaticAlloca()) return "no code for variables of unknown size";
+    } else if (inst.getOpcode() == llvm::Instruction::FRem) {
+      return "no code for float remainders";
+    }
+  }
+  return {};
+}
+
+class DeviceCompiler {
+ public:
+  DeviceCompiler(const ir::Module& module, const ir::EncodedProgram& encoded,
+                 const DeviceOptions& options, llvm::TargetMachine& machine,
+                 const TileTarget& target, llvm::CodeGenFileType type)
+      : module_(module),
+        encoded_(encoded),
+        options_(options),
+        machine_(machine),
+        target_(target),
+        type_(type),
+        is_ptx_(type == llvm::CodeGenFileType::AssemblyFile),
+        analyser_(module),
+        functions_(module.functions.size(), Compiled::no),
+        refused_(module.functions.size()),
+        wanted_(module.functions.size()) {
+    for (const std::uint32_t insn : options.resumes) {
+      const ir::Location at = ir::locate(encoded, insn);
+      if (at.function != ir::none) wanted_[at.function].push_back(at.inst);
+    }
+  }
+
+  Status run() {
+    {
+      llvm::LLVMContext context;
+      Emitter emitter({&module_, &encoded_}, context, "types", target_);
+      set_machine(emitter.module());
+      for (std::uint32_t type = 0; type < module_.types.size(); ++type) emitter.add_stubs(type);
+      WARPHIVE_TRY_ASSIGN(auto unit, finish(emitter.module()));
+      units.push_back(std::move(unit));
+    }
+    const auto count = static_cast<std::uint32_t>(module_.functions.size());
+    std::uint64_t instructions = 0;
+    for (std::uint32_t first = 0; first < count;) {
+      std::uint64_t bytes = 0;
+      std::uint32_t last = first;
+      do {
+        const std::uint64_t size = module_.functions[last].code.size();
+        instructions += size;
+        if (instructions > options_.limits.program_instructions) {
+          refused_[last] = "the program is larger than the limit";
+        }
+        bytes += size * ptx_bytes_per_instruction;
+        ++last;
+      } while (last < count && bytes < options_.unit_bytes);
+      WARPHIVE_TRY(compile(first, last));
+      first = last;
+    }
+    std::sort(resumes.begin(), resumes.end());
+    return {};
+  }
+
+  /// What finds the code: an abi::NativeCode and its arrays.
+  Result<std::vector<char>> tables() {
+    llvm::LLVMContext context;
+    Emitter emitter({&module_, &encoded_}, context, "tables", target_);
+    llvm::Module& unit = emitter.module();
+    set_machine(unit);
+    llvm::Type* i32 = llvm::Type::getInt32Ty(context);
+    llvm::Type* pointer = llvm::PointerType::get(context, 0);
+    const auto number = [&](std::uint64_t value) { return llvm::ConstantInt::get(i32, value); };
+    const auto code = [&](const std::string& symbol) -> llvm::Constant* {
+      llvm::FunctionType* type = llvm::FunctionType::get(llvm::Type::getVoidTy(context), false);
+      return llvm::cast<llvm::Constant>(unit.getOrInsertFunction(symbol, type).getCallee());
+    };
+    // Arrays are in the global address space, what points to them is generic.
+    const auto array = [&](llvm::ArrayRef<llvm::Constant*> items, llvm::Type* type,
+                           const char* name) -> llvm::Constant* {
+      auto* whole = llvm::ArrayType::get(type, items.size());
+      auto* variable = new llvm::GlobalVariable(
+          unit, whole, true, llvm::GlobalValue::InternalLinkage,
+          llvm::ConstantArray::get(whole, items), name, nullptr,
+          llvm::GlobalValue::NotThreadLocal, NvptxTarget::global_space);
+      variable->setAlignment(llvm::Align(8));
+      return llvm::ConstantExpr::getAddrSpaceCast(variable, pointer);
+    };
+    std::vector<llvm::Constant*> items;
+    auto* target_type = llvm::StructType::get(context, {pointer, pointer, i32, i32});
+    for (std::uint32_t i = 0; i < functions_.size(); ++i) {
+      const std::uint32_t type = module_.functions[i].type;
+      items.push_back(llvm::ConstantStruct::get(
+          target_type, {code(function_symbol(i)), code(thunk_symbol(type)), number(type),
+                        number(static_cast<std::uint64_t>(functions_[i]))}));
+    }
+    llvm::Constant* targets = array(items, target_type, "targets");
+    items.clear();
+    auto* resume_type = llvm::StructType::get(context, {i32, i32, pointer});
+    for (const std::uint32_t insn : resumes) {
+      items.push_back(llvm::ConstantStruct::get(
+          resume_type, {number(insn), number(0), code(resume_symbol(insn))}));
+    }
+    llvm::Constant* all_resumes = array(items, resume_type, "resumes");
+    auto* native_type = llvm::StructType::get(context, {pointer, pointer, i32, i32});
+    auto* native = new llvm::GlobalVariable(
+        unit, native_type, true, llvm::GlobalValue::ExternalLinkage,
+        llvm::ConstantStruct::get(native_type,
+                                  {targets, all_resumes, number(resumes.size()), number(1)}),
+        native_symbol, nullptr, llvm::GlobalValue::NotThreadLocal, NvptxTarget::global_space);
+    native->setAlignment(llvm::Align(8));
+    return generate(unit);
+  }
+
+  [[nodiscard]] std::vector<Compiled> take_functions() { return std::move(functions_); }
+
+  std::vector<std::vector<char>> units;
+  std::vector<std::uint32_t> resumes;
+  std::vector<std::string> reasons;
+
+ private:
+  [[nodiscard]] bool is_stopped() const {
+    return options_.limits.stop != nullptr && options_.limits.stop->load(std::memory_order_relaxed);
+  }
+
+  /// Functions first to last - 1 as one unit, or as several where one would be too large.
+  Status compile(std::uint32_t first, std::uint32_t last) {
+    for (;;) {
+      if (is_stopped()) {
+        return base::error(ErrorCode::cancelled, ErrorPhase::codegen, "Compilation was stopped.");
+      }
+      llvm::LLVMContext context;
+      Emitter emitter({&module_, &encoded_}, context, "unit", target_);
+      set_machine(emitter.module());
+      std::vector<std::uint32_t> places;
+      std::vector<Compiled> kinds;
+      for (std::uint32_t i = first; i < last; ++i) kinds.push_back(add(emitter, i, places));
+      const std::size_t refused = refusals_;
+      WARPHIVE_TRY_ASSIGN(auto unit, finish(emitter.module()));
+      if (refusals_ != refused) continue;  // again, without those that cannot be
+      if (is_ptx_ && unit.size() > options_.most_unit_bytes) {
+        if (last - first == 1) {
+          if (wanted_[first].empty() && options_.resumes_per_function == 0) {
+            refuse(first, "its PTX is larger than the limit");
+          } else {
+            wanted_[first].clear();
+            no_resumes_.push_back(first);
+          }
+          continue;
+        }
+        const std::uint32_t middle = first + (last - first) / 2;
+        WARPHIVE_TRY(compile(first, middle));
+        return compile(middle, last);
+      }
+      for (std::uint32_t i = first; i < last; ++i) {
+        functions_[i] = kinds[i - first];
+        if (functions_[i] == Compiled::no) {
+          reasons.push_back(fmt::format("function {}: {}", i, refused_[i]));
+        }
+      }
+      resumes.insert(resumes.end(), places.begin(), places.end());
+      units.push_back(std::move(unit));
+      return {};
+    }
+  }
+
+  void refuse(std::uint32_t function, std::string reason) {
+    refused_[function] = std::move(reason);
+    ++refusals_;
+  }
+
+  Compiled add(Emitter& emitter, std::uint32_t index, std::vector<std::uint32_t>& places) {
+    const ir::Function& function = module_.functions[index];
+    if (refused_[index].empty() && !analyser_.run(function, options_.limits.function)) {
+      refused_[index] = analyser_.reason();
+    }
+    if (!refused_[index].empty()) {
+      emitter.add_refusal(index);
+      return Compiled::no;
+    }
+    const FunctionAnalysis& analysis = analyser_.result();
+    emitter.add_function(index, analysis);
+    std::vector<std::uint32_t> insts;
+    const auto want = [&](std::uint32_t inst) {
+      const std::uint32_t place = resume_place(function, analysis, inst);
+      if (place != ir::none && std::find(insts.begin(), insts.end(), place) == insts.end()) {
+        insts.push_back(place);
+      }
+    };
+    const bool by_call = starts_in_loop(function, analysis);
+    if (by_call) want(1);
+    for (const std::uint32_t inst : wanted_[index]) want(inst);
+    const bool gets_more =
+        std::find(no_resumes_.begin(), no_resumes_.end(), index) == no_resumes_.end();
+    for (std::uint32_t inst = 1; inst < function.code.size() && gets_more; ++inst) {
+      if (insts.size() >= options_.resumes_per_function) break;
+      if (resume_place(function, analysis, inst) == inst) want(inst);
+    }
+    for (const std::uint32_t inst : insts) {
+      if (emitter.add_resume(index, inst, analysis)) {
+        places.push_back(encoded_.functions[index].entry + inst);
+      }
+    }
+    return by_call ? Compiled::by_call : Compiled::yes;
+  }
+
+  void set_machine(llvm::Module& module) {
+    module.setTargetTriple(machine_.getTargetTriple().str());
+    module.setDataLayout(machine_.createDataLayout());
+  }
+
+  /// The function of the program that a symbol belongs to.
+  [[nodiscard]] std::uint32_t owner(llvm::StringRef symbol) const {
+    std::uint32_t number = ir::none;
+    if (symbol.empty() || symbol.drop_front().getAsInteger(10, number)) return ir::none;
+    if (symbol.front() == 'f') return number;
+    if (symbol.front() == 'r') return ir::locate(encoded_, number).function;
+    return ir::none;
+  }
+
+  /// Functions that turn out to be impossible are refused; what is returned is then of no use.
+  Result<std::vector<char>> finish(llvm::Module& unit) {
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    if (llvm::verifyModule(unit, &stream)) return codegen_error(text);
+    for (llvm::Function& f : unit) {
+      if (f.isDeclaration()) continue;
+      f.addFnAttr("no-builtins");  // no loop becomes a call of memset
+      f.addFnAttr("target-cpu", machine_.getTargetCPU());
+      f.addFnAttr("target-features", machine_.getTargetFeatureString());
+    }
+    Passes passes(machine_);
+    passes.optimise(unit);
+    const std::string left = lay_out(unit, target_);
+    if (!left.empty()) {
+      const std::uint32_t function = owner(llvm::StringRef(left).split(':').first);
+      if (function == ir::none || !refused_[function].empty()) return codegen_error(left);
+      refuse(function, "its memory accesses cannot be laid out (" + left + ")");
+      return std::vector<char>();
+    }
+    passes.clean(unit);
+    if (llvm::verifyModule(unit, &stream)) return codegen_error(text);
+    bool is_possible = true;
+    for (llvm::Function& f : unit) {
+      const std::string reason = is_ptx_ ? obstacle(f) : std::string();
+      if (reason.empty()) continue;
+      const std::uint32_t function = owner(f.getName());
+      if (function == ir::none) return codegen_error(reason);
+      refuse(function, reason);
+      is_possible = false;
+    }
+    if (!is_possible) return std::vector<char>();
+    return generate(unit);
+  }
+
+  Result<std::vector<char>> generate(llvm::Module& unit) {
+    std::string message;
+    unit.getContext().setDiagnosticHandlerCallBack(
+        [](const llvm::DiagnosticInfo* info, void* to) {
+          if (info->getSeverity() != llvm::DS_Error) return;
+          llvm::raw_string_ostream stream(*static_cast<std::string*>(to));
+          llvm::DiagnosticPrinterRawOStream printer(stream);
+          info->print(printer);
+        },
+        &message);
+    llvm::SmallVector<char, 0> bytes;
+    llvm::raw_svector_ostream stream(bytes);
+    llvm::legacy::PassManager passes;
+    if (machine_.addPassesToEmitFile(passes, stream, nullptr, type_)) {
+      return codegen_error("the target emits no such file");
+    }
+    passes.run(unit);
+    if (!message.empty()) return codegen_error(message);
+    return std::vector<char>(bytes.begin(), bytes.end());
+  }
+
+  friend Result<std::string> warphive::codegen::list_ptx(const ir::Module& module,
+                                                         const ir::EncodedProgram& encoded,
+                                                         std::uint32_t function);
+
+  const ir::Module& module_;
+  const ir::EncodedProgram& encoded_;
+  const DeviceOptions& options_;
+  llvm::TargetMachine& machine_;
+  const TileTarget& target_;
+  const llvm::CodeGenFileType type_;
+  const bool is_ptx_;
+  Analyser analyser_;
+  std::vector<Compiled> functions_;
+  std::vector<std::string> refused_;               // by function: why it is not compiled
+  std::vector<std::vector<std::uint32_t>> wanted_;  // by function: where it shall go on
+  std::vector<std::uint32_t> no_resumes_;           // functions that are too large with them
+  std::size_t refusals_ = 0;
+};
+
+}  // namespace
+
+Result<PtxProgram> compile_ptx(const ir::Module& module, const ir::EncodedProgram& encoded,
+                               const DeviceOptions& options) {
+  WARPHIVE_TRY_ASSIGN(const auto machine, make_ptx_machine());
+  const NvptxTarget target(module, options.shape);
+  DeviceCompiler compiler(module, encoded, options, *machine, target,
+                          llvm::CodeGenFileType::AssemblyFile);
+  WARPHIVE_TRY(compiler.run());
+  WARPHIVE_TRY_ASSIGN(auto tables, compiler.tables());
+  compiler.units.push_back(std::move(tables));
+  PtxProgram program;
+  for (const std::vector<char>& unit : compiler.units) {
+    program.units.emplace_back(unit.data(), unit.size());
+  }
+  program.functions = compiler.take_functions();
+  program.resumes = std::move(compiler.resumes);
+  program.reasons = std::move(compiler.reasons);
+  return program;
+}
+
+Result<HostObjects> compile_sim(const ir::Module& module, const ir::EncodedProgram& encoded,
+                                const DeviceOptions& options) {
+  WARPHIVE_TRY_ASSIGN(const auto machine, make_machine(llvm::sys::getProcessTriple(),
+                                                       llvm::sys::getHostCPUName(), ""));
+  const SimTarget target(module, options.shape);
+  DeviceCompiler compiler(module, encoded, options, *machine, target,
+                          llvm::CodeGenFileType::ObjectFile);
+  WARPHIVE_TRY(compiler.run());
+  HostObjects objects;
+  objects.objects = std::move(compiler.units);
+  objects.functions = compiler.take_functions();
+  objects.resumes = std::move(compiler.resumes);
+  objects.reasons = std::move(compiler.reasons);
+  return objects;
+}
+
+Result<std::string> list_ptx(const ir::Module& module, const ir::EncodedProgram& encoded,
+                             std::uint32_t function) {
+  WARPHIVE_TRY_ASSIGN(const auto machine, make_ptx_machine());
+  const DeviceOptions options;
+  const NvptxTarget target(module, options.shape);
+  DeviceCompiler compiler(module, encoded, options, *machine, target,
+                          llvm::CodeGenFileType::AssemblyFile);
+  llvm::LLVMContext context;
+  Emitter emitter({&module, &encoded}, context, "function", target);
+  compiler.set_machine(emitter.module());
+  emitter.mark_offsets();
+  std::vector<std::uint32_t> places;
+  if (compiler.add(emitter, function, places) == Compiled::no) {
+    return codegen_error(compiler.refused_[function]);
+  }
+  WARPHIVE_TRY_ASSIGN(const auto unit, compiler.finish(emitter.module()));
+  if (unit.empty()) return codegen_error(compiler.refused_[function]);
+  return listed_ptx({unit.data(), unit.size()});
+}
+
+}  // namespace warphive::codegen

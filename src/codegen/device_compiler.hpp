@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Programs to code for lanes in tiles: PTX, and the host code that does the same (`sim`).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "abi/tile.hpp"
+#include "codegen/compiler.hpp"
+#include "ir/encode.hpp"
+#include "ir/module.hpp"
+#include "warphive/error.hpp"
+
+namespace warphive::codegen {
+
+struct DeviceOptions {
+  abi::TileShape shape;
+  CompileLimits limits;
+  /// Instructions at which lanes were stopped: variants that go on there, or at the header of the
+  /// loop around, are part of the code.
+  std::vector<std::uint32_t> resumes;
+  /// Variants for the first so many places of each function where it can go on.
+  std::uint32_t resumes_per_function = 0;
+  /// Units are closed when their IR promises so much PTX; more than the most is never emitted: such
+  /// a unit is made again in halves, and a function that is too large alone stays interpreted.
+  std::uint64_t unit_bytes = std::uint64_t{256} << 10;
+  std::uint64_t most_unit_bytes = std::uint64_t{1} << 20;
+};
+
+/// A program in PTX: units to be assembled as relocatable code and linked with each other and with
+/// the helpers (kernels/tile_native.cpp). One of them defines `warphive_native`, an
+/// abi::NativeCode, whose targets and resumes are those below.
+struct PtxProgram {
+  std::vector<std::string> units;
+  std::vector<Compiled> functions;     // by function
+  std::vector<std::uint32_t> resumes;  // ascending
+  std::vector<std::string> reasons;    // why functions stay interpreted, "function N: …"
+};
+/// Requirements and errors as for compile_host.
+Result<PtxProgram> compile_ptx(const ir::Module& module, const ir::EncodedProgram& encoded,
+                               const DeviceOptions& options = {});
+
+/// To be loaded as host code and run by exec::run_tile_lane with the same shape.
+Result<HostObjects> compile_sim(const ir::Module& module, const ir::EncodedProgram& encoded,
+                                const DeviceOptions& options = {});
+
+/// PTX of one function, with the guest's byte offsets as comments.
+Result<std::string> list_ptx(const ir::Module& module, const ir::EncodedProgram& encoded,
+                             std::uint32_t function);
+
+}  // namespace warphive::codegen
