@@ -64,7 +64,8 @@ class SimExecutor final : public Executor {
     std::vector<std::uint8_t> bytes(std::size_t{pages} * abi::page_bytes);
     pool_->read(TilePool::Slab::memory, slot, layout_.memories[index].at, bytes);
     std::vector<std::byte> result(bytes.size());
-    std::ranges::transform(bytes, result.begin(), [](std::uint8_t byte) { return std::byte{byte}; });
+    std::ranges::transform(bytes, result.begin(),
+                           [](std::uint8_t byte) { return std::byte{byte}; });
     return result;
   }
 

@@ -246,10 +246,10 @@ class DeviceCompiler {
     const auto array = [&](llvm::ArrayRef<llvm::Constant*> items, llvm::Type* type,
                            const char* name) -> llvm::Constant* {
       auto* whole = llvm::ArrayType::get(type, items.size());
-      auto* variable = new llvm::GlobalVariable(
-          unit, whole, true, llvm::GlobalValue::InternalLinkage,
-          llvm::ConstantArray::get(whole, items), name, nullptr,
-          llvm::GlobalValue::NotThreadLocal, NvptxTarget::global_space);
+      auto* variable =
+          new llvm::GlobalVariable(unit, whole, true, llvm::GlobalValue::InternalLinkage,
+                                   llvm::ConstantArray::get(whole, items), name, nullptr,
+                                   llvm::GlobalValue::NotThreadLocal, NvptxTarget::global_space);
       variable->setAlignment(llvm::Align(8));
       return llvm::ConstantExpr::getAddrSpaceCast(variable, pointer);
     };
@@ -454,7 +454,7 @@ class DeviceCompiler {
   const bool is_ptx_;
   Analyser analyser_;
   std::vector<Compiled> functions_;
-  std::vector<std::string> refused_;               // by function: why it is not compiled
+  std::vector<std::string> refused_;                // by function: why it is not compiled
   std::vector<std::vector<std::uint32_t>> wanted_;  // by function: where it shall go on
   std::vector<std::uint32_t> no_resumes_;           // functions that are too large with them
   std::size_t refusals_ = 0;
@@ -483,8 +483,8 @@ Result<PtxProgram> compile_ptx(const ir::Module& module, const ir::EncodedProgra
 
 Result<HostObjects> compile_sim(const ir::Module& module, const ir::EncodedProgram& encoded,
                                 const DeviceOptions& options) {
-  WARPHIVE_TRY_ASSIGN(const auto machine, make_machine(llvm::sys::getProcessTriple(),
-                                                       llvm::sys::getHostCPUName(), ""));
+  WARPHIVE_TRY_ASSIGN(const auto machine,
+                      make_machine(llvm::sys::getProcessTriple(), llvm::sys::getHostCPUName(), ""));
   const SimTarget target(module, options.shape);
   DeviceCompiler compiler(module, encoded, options, *machine, target,
                           llvm::CodeGenFileType::ObjectFile);

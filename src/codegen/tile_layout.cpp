@@ -132,8 +132,8 @@ class FunctionLayout {
       const std::optional<Offset> y = offset(select->getFalseValue());
       if (!x || !y) return std::nullopt;
       Builder b(select);
-      return offsets_[pointer] = Offset{
-                 b.CreateSelect(select->getCondition(), whole(b, *x), whole(b, *y)), 0};
+      return offsets_[pointer] =
+                 Offset{b.CreateSelect(select->getCondition(), whole(b, *x), whole(b, *y)), 0};
     }
     if (auto* freeze = llvm::dyn_cast<llvm::FreezeInst>(pointer)) {
       const std::optional<Offset> x = offset(freeze->getOperand(0));
@@ -210,9 +210,9 @@ class FunctionLayout {
     const std::int64_t inner = offset.constant & (cell - 1);
     const std::int64_t outer = offset.constant - inner;
     if (offset.variable == nullptr) return advance(b, pointer, outer * lanes + inner);
-    Value* at = inner == 0 ? offset.variable
-                           : b.CreateAdd(offset.variable,
-                                         b.getInt64(static_cast<std::uint64_t>(inner)));
+    Value* at = inner == 0
+                    ? offset.variable
+                    : b.CreateAdd(offset.variable, b.getInt64(static_cast<std::uint64_t>(inner)));
     Value* low = b.CreateAnd(at, static_cast<std::uint64_t>(cell - 1));
     Value* high = b.CreateAnd(at, ~static_cast<std::uint64_t>(cell - 1));
     pointer = advance(b, pointer, b.CreateMul(high, b.getInt64(lanes_)));
@@ -231,8 +231,8 @@ class FunctionLayout {
     access.bytes = static_cast<std::uint32_t>(bits / 8);
     access.cell =
         access.region->is_memory ? target_.shape().memory_cell : std::uint32_t{abi::value_cell};
-    if (access.type->isPtrOrPtrVectorTy() || bits % 8 != 0 ||
-        !llvm::isPowerOf2_32(access.bytes) || inst.isVolatile() || inst.isAtomic()) {
+    if (access.type->isPtrOrPtrVectorTy() || bits % 8 != 0 || !llvm::isPowerOf2_32(access.bytes) ||
+        inst.isVolatile() || inst.isAtomic()) {
       reason_ = "an access of unknown kind";
       return false;
     }
@@ -340,8 +340,8 @@ class FunctionLayout {
     f->addFnAttr(llvm::Attribute::NoInline);
     f->addFnAttr(llvm::Attribute::Cold);
     f->setDoesNotThrow();
-    f->setMemoryEffects(llvm::MemoryEffects::argMemOnly(stores ? llvm::ModRefInfo::Mod
-                                                               : llvm::ModRefInfo::Ref));
+    f->setMemoryEffects(
+        llvm::MemoryEffects::argMemOnly(stores ? llvm::ModRefInfo::Mod : llvm::ModRefInfo::Ref));
     b.SetInsertPoint(llvm::BasicBlock::Create(module_.getContext(), "entry", f));
     Value* value = b.getIntN(8 * access.bytes, 0);
     if (stores) value = f->getArg(2);

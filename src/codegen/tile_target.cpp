@@ -96,8 +96,8 @@ class TileLane : public LaneAccess {
 
   llvm::Value* memory(std::uint32_t index, llvm::Value* at) override {
     if (index == 0) return place(RegionId::memory0, at);
-    llvm::Value* memories = layout_field(offsetof(abi::ProgramLayout, memories),
-                                         types_.data_pointer);
+    llvm::Value* memories =
+        layout_field(offsetof(abi::ProgramLayout, memories), types_.data_pointer);
     llvm::Value* start = constant_load(
         types_.i64, memories, sizeof(abi::MemoryLayout) * index + offsetof(abi::MemoryLayout, at));
     return place(RegionId::memory, b_.CreateAdd(start, at));
@@ -132,10 +132,10 @@ class TileLane : public LaneAccess {
     const Region& region = regions[static_cast<std::size_t>(id)];
     llvm::GlobalVariable* start = types_.module.getGlobalVariable(region.symbol);
     if (start == nullptr) {
-      start = new llvm::GlobalVariable(
-          types_.module, llvm::ArrayType::get(b_.getInt8Ty(), 0), false,
-          llvm::GlobalValue::ExternalLinkage, nullptr, region.symbol, nullptr,
-          llvm::GlobalValue::NotThreadLocal, region.space);
+      start =
+          new llvm::GlobalVariable(types_.module, llvm::ArrayType::get(b_.getInt8Ty(), 0), false,
+                                   llvm::GlobalValue::ExternalLinkage, nullptr, region.symbol,
+                                   nullptr, llvm::GlobalValue::NotThreadLocal, region.space);
     }
     return b_.CreateGEP(b_.getInt8Ty(), start, at);
   }
@@ -169,10 +169,9 @@ class NvptxLane final : public TileLane {
     passed[0] = b_.CreateAddrSpaceCast(passed[0], types_.pointer);
     std::vector<llvm::Type*> params;
     for (llvm::Value* arg : passed) params.push_back(arg->getType());
-    return b_.CreateCall(
-        types_.module.getOrInsertFunction(name(helper),
-                                          llvm::FunctionType::get(types_.i64, params, false)),
-        passed);
+    return b_.CreateCall(types_.module.getOrInsertFunction(
+                             name(helper), llvm::FunctionType::get(types_.i64, params, false)),
+                         passed);
   }
 
  private:

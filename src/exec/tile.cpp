@@ -166,7 +166,7 @@ std::uint64_t TilePool::bytes(Slab slab) const {
 }
 
 std::uint8_t* TilePool::byte(Slab slab, std::uint32_t slot, std::uint64_t at) const {
-  const std::uint32_t cell = slab == Slab::memory ? shape_.memory_cell : abi::value_cell;
+  const std::uint32_t cell = cell_of(slab);
   std::uint8_t* const base = slab == Slab::memory  ? memory_.get()
                              : slab == Slab::state ? state_.get()
                                                    : stack_.get();
@@ -187,8 +187,13 @@ void TilePool::fill(Slab slab, std::uint32_t slot, std::uint8_t value) {
 }
 bool TilePool::holds_only(std::uint32_t slot, std::uint8_t value) const {
   for (const Slab slab : {Slab::state, Slab::stack, Slab::memory}) {
-    for (std::uint64_t at = 0; at < bytes(slab); ++at) {
-      if (*byte(slab, slot, at) != value) return false;
+    const std::uint32_t cell = cell_of(slab);
+    const std::uint64_t size = bytes(slab);
+    for (std::uint64_t at = 0; at < size; at += cell) {
+      const std::uint8_t* const first = byte(slab, slot, at);
+      for (std::uint32_t i = 0; i < cell; ++i) {
+        if (first[i] != value) return false;
+      }
     }
   }
   const auto* header =

@@ -52,6 +52,9 @@ class TilePool {
   template <class T>
   using Owned = std::unique_ptr<T[], Free>;
 
+  [[nodiscard]] std::uint32_t cell_of(Slab slab) const {
+    return slab == Slab::memory ? shape_.memory_cell : abi::value_cell;
+  }
   [[nodiscard]] std::uint8_t* byte(Slab slab, std::uint32_t slot, std::uint64_t at) const;
   Owned<std::uint8_t> allocate(std::uint64_t bytes, std::uint8_t fill) const;
 

@@ -66,13 +66,12 @@ int64_t warphive_behind_call(TileContext* context, uint64_t frame, int64_t left,
 }
 
 [[clang::nvptx_kernel]] void warphive_run_native(kernels::RunTiles params) {
-  const uint32_t lane = __nvvm_read_ptx_sreg_ctaid_x() * __nvvm_read_ptx_sreg_ntid_x() +
-                        __nvvm_read_ptx_sreg_tid_x();
+  const uint32_t lane =
+      __nvvm_read_ptx_sreg_ctaid_x() * __nvvm_read_ptx_sreg_ntid_x() + __nvvm_read_ptx_sreg_tid_x();
   if (lane >= params.lane_count) return;
   TileContext context = exec::tile_context<abi::TileShape{}>(params.run, params.run.lanes[lane]);
   const uint64_t top = stack_pointer();
-  context.native_floor =
-      top > params.native_stack_bytes ? top - params.native_stack_bytes : 0;
+  context.native_floor = top > params.native_stack_bytes ? top - params.native_stack_bytes : 0;
   exec::run_native<Machine>(context, warphive_native);
 }
 
