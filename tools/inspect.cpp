@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
@@ -12,6 +13,7 @@
 #include "base/byte_reader.hpp"
 #include "base/check.hpp"
 #include "codegen/compiler.hpp"
+#include "codegen/device_compiler.hpp"
 #include "guest/wasm/lower.hpp"
 #include "guest/wasm/reader.hpp"
 #include "ir/encode.hpp"
@@ -163,6 +165,7 @@ struct InspectOptions {
   bool wasm = false;
   bool llvm = false;
   bool assembly = false;
+  bool ptx = false;
   std::string function;
   bool ir = false;
 };
@@ -179,6 +182,23 @@ std::uint32_t find_function(const ir::Module& module, const std::string& name) {
                             clean(name), module.functions.size()));
 }
 
+/// All units, and as comments what is not in them.
+std::string ptx_text(const ir::Module& module, const ir::EncodedProgram& encoded,
+                     const std::string& path) {
+  codegen::DeviceOptions options;
+  options.lists_offsets = true;
+  const codegen::PtxProgram program = or_fail(compile_ptx(module, encoded, options), path);
+  std::string text;
+  for (std::size_t i = 0; i < program.units.size(); ++i) {
+    fmt::format_to(std::back_inserter(text), "// unit {} of {}\n{}", i + 1, program.units.size(),
+                   program.units[i]);
+  }
+  for (const std::string& reason : program.reasons) {
+    fmt::format_to(std::back_inserter(text), "// interpreted: {}\n", reason);
+  }
+  return text;
+}
+
 std::string compiled_text(const wasm::Module& guest, const InspectOptions& options) {
   const ir::Module module = optimised(guest, options.file);
   if (!ir::is_linked(module)) {
@@ -186,8 +206,10 @@ std::string compiled_text(const wasm::Module& guest, const InspectOptions& optio
                   "The module imports more than functions: it cannot be compiled "
                   "without what it is linked with.");
   }
-  const std::uint32_t function = find_function(module, options.function);
   const ir::EncodedProgram encoded = or_fail(ir::encode(module), options.file);
+  if (options.ptx && options.function.empty()) return ptx_text(module, encoded, options.file);
+  const std::uint32_t function = find_function(module, options.function);
+  if (options.ptx) return or_fail(codegen::list_ptx(module, encoded, function), options.file);
   return or_fail(
       codegen::list_function(module, encoded, function,
                              options.llvm ? codegen::Listing::llvm : codegen::Listing::assembly),
@@ -204,7 +226,7 @@ void inspect(const InspectOptions& options) {
     });
   } else if (options.ir) {
     output.text() = ir::print(optimised(module, options.file));
-  } else if (options.llvm || options.assembly) {
+  } else if (options.llvm || options.assembly || options.ptx) {
     output.text() = compiled_text(module, options);
   } else {
     write_summary(module, options.file, output.text());
@@ -231,12 +253,16 @@ void add_inspect_command(CLI::App& app) {
       command->add_flag("--llvm", options->llvm, "LLVM IR of one function as it is compiled");
   CLI::Option* assembly = command->add_flag(
       "--asm", options->assembly, "This machine's code of one function as it is compiled");
+  CLI::Option* ptx = command->add_flag(
+      "--ptx", options->ptx,
+      "PTX for GPUs, with the guest's byte offsets as comments: of one function, or of all");
   command
-      ->add_option("--function", options->function,
-                   "With --llvm and --asm: an exported function, or an index in the program as "
-                   "--ir shows it")
+      ->add_option(
+          "--function", options->function,
+          "With --llvm, --asm and --ptx: an exported function, or an index in the program as "
+          "--ir shows it")
       ->type_name("NAME");
-  const std::vector<CLI::Option*> forms = {summary, wasm, ir, llvm, assembly};
+  const std::vector<CLI::Option*> forms = {summary, wasm, ir, llvm, assembly, ptx};
   for (CLI::Option* one : forms) {
     for (CLI::Option* other : forms) {
       if (one != other) one->excludes(other);

@@ -71,7 +71,9 @@ class SimExecutor final : public Executor {
 
  private:
   static constexpr std::uint32_t slot = 5;  // not the first lane, whose addresses are the simplest
-  static constexpr std::uint32_t places = 4;  // in each function, to go on at
+  // In each function of a small program places to go on at; a large one takes long enough.
+  static constexpr std::uint32_t places = 4;
+  static constexpr std::size_t small_program = 2'000;  // instructions
 
   Status set_up(ir::Module linked) {
     WARPHIVE_TRY_ASSIGN(program_, runtime::make_program(std::move(linked)));
@@ -79,7 +81,7 @@ class SimExecutor final : public Executor {
         *program_, {.memory_pages = room_pages, .table_elements = room_elements}, layout_));
     WARPHIVE_TRY_ASSIGN(encoded_, ir::encode(program_->module));  // as devices get it: not fused
     codegen::DeviceOptions options;
-    options.resumes_per_function = places;
+    if (encoded_.insns.size() < small_program) options.resumes_per_function = places;
     WARPHIVE_TRY_ASSIGN(const auto objects,
                         codegen::compile_sim(program_->module, encoded_, options));
     WARPHIVE_TRY_ASSIGN(library_, codegen::NativeLibrary::load(objects, program_->module));

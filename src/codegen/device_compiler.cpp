@@ -299,6 +299,7 @@ class DeviceCompiler {
       llvm::LLVMContext context;
       Emitter emitter({&module_, &encoded_}, context, "unit", target_);
       set_machine(emitter.module());
+      if (options_.lists_offsets) emitter.mark_offsets();
       std::vector<std::uint32_t> places;
       std::vector<Compiled> kinds;
       for (std::uint32_t i = first; i < last; ++i) kinds.push_back(add(emitter, i, places));
@@ -473,7 +474,8 @@ Result<PtxProgram> compile_ptx(const ir::Module& module, const ir::EncodedProgra
   compiler.units.push_back(std::move(tables));
   PtxProgram program;
   for (const std::vector<char>& unit : compiler.units) {
-    program.units.emplace_back(unit.data(), unit.size());
+    const std::string_view text(unit.data(), unit.size());
+    program.units.push_back(options.lists_offsets ? listed_ptx(text) : std::string(text));
   }
   program.functions = compiler.take_functions();
   program.resumes = std::move(compiler.resumes);

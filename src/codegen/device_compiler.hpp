@@ -26,6 +26,7 @@ struct DeviceOptions {
   /// a unit is made again in halves, and a function that is too large alone stays interpreted.
   std::uint64_t unit_bytes = std::uint64_t{256} << 10;
   std::uint64_t most_unit_bytes = std::uint64_t{1} << 20;
+  bool lists_offsets = false;  // PTX has the guest's byte offsets as comments
 };
 
 /// A program in PTX: units to be assembled as relocatable code and linked with each other and with

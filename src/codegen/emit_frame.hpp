@@ -49,8 +49,8 @@ class FunctionFrame {
     b_.SetInsertPoint(block("entry"));
     if (types_.offsets != nullptr) {
       fn_->setSubprogram(llvm::DISubprogram::getDistinct(
-          types_.context, types_.offsets, fn_->getName(), fn_->getName(), types_.offsets, 1,
-          llvm::DISubroutineType::get(types_.context, llvm::DINode::FlagZero, 0, nullptr), 1,
+          types_.context, types_.offsets, fn_->getName(), fn_->getName(), types_.offsets, 0,
+          llvm::DISubroutineType::get(types_.context, llvm::DINode::FlagZero, 0, nullptr), 0,
           nullptr, 0, 0, llvm::DINode::FlagZero, llvm::DISubprogram::SPFlagDefinition,
           types_.compile_unit));
       mark(0);

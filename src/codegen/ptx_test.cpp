@@ -44,8 +44,8 @@ std::string all(const PtxProgram& program) {
 /// Body of a function of the program.
 std::string function(const PtxProgram& program, std::uint32_t index) {
   const std::string text = all(program);
-  const std::size_t first =
-      text.find(") f" + std::to_string(index) + "(", text.find("// .globl\tf" + std::to_string(index)));
+  const std::size_t first = text.find(") f" + std::to_string(index) + "(",
+                                      text.find("// .globl\tf" + std::to_string(index)));
   EXPECT_NE(first, std::string::npos);
   return text.substr(first, text.find("\n}\n", first) - first);
 }
@@ -172,8 +172,8 @@ TEST(Ptx, OnlyWhatMayNestLooksAtTheNativeStack) {
   FunctionBuilder pong(module, exec::testing::type(0, 0), 0, 1);
   pong.op(Op::call, pong.local(0), 0, 0, ping.index()).ret();
   const PtxProgram program = compiled(module);
-  for (const auto& [index, looks] : {std::pair{0U, false}, {1U, false}, {2U, true}, {3U, true},
-                                     {4U, true}}) {
+  for (const auto& [index, looks] :
+       {std::pair{0U, false}, {1U, false}, {2U, true}, {3U, true}, {4U, true}}) {
     EXPECT_EQ(count(function(program, index), "stacksave") != 0, looks) << index;
   }
 }

@@ -51,6 +51,17 @@ class Inspect(CommandTest):
         self.assertIn("add", out)
         self.assertIn("charge", out)
 
+    def test_ptx(self):
+        core = self.guest("core")
+        one = self.command("inspect", core, "--ptx", "--function", "div", status=0).out
+        self.assertIn(".target sm_70\n", one)
+        self.assertRegex(one, r"\n\t// 0x[0-9a-f]+\n")
+        self.assertRegex(one, r"div\.s32")
+        whole = self.command("inspect", core, "--ptx", status=0).out
+        self.assertRegex(whole, r"^// unit 1 of \d+\n")
+        self.assertIn("warphive_native", whole)
+        self.failure(125, "inspect", core, "--ptx", "--function", "none")
+
     def test_errors(self):
         for extra in ([], ["--wasm"], ["--ir"]):
             self.failure(123, "inspect", "none.wasm", *extra)
