@@ -469,6 +469,7 @@ class Emitter::FunctionEmitter : FunctionFrame {
       args.push_back(typed(read(inputs[i].web), signature.params[i]));
     }
     llvm::CallInst* call = b_.CreateCall(callee.type, callee.code, args);
+    if (inst.op == Op::call_indirect && types_.target.is_divergent()) call->setConvergent();
     call->setDoesNotThrow();
     llvm::Value* left = call;
     const auto outputs = a_.range(site.outputs);
@@ -620,6 +621,7 @@ void Emitter::add_stubs(std::uint32_t type_index) {
     }
   }
   llvm::CallInst* call = b.CreateCall(t.function(type_index), thunk->getArg(3), args);
+  if (t.target.is_divergent()) call->setConvergent();
   llvm::Value* left = call;
   if (type.results.size() == 1) {
     left = b.CreateExtractValue(call, {0});

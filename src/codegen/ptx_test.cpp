@@ -178,6 +178,24 @@ TEST(Ptx, OnlyWhatMayNestLooksAtTheNativeStack) {
   }
 }
 
+TEST(Ptx, OnlyDirectCallsAreTheSameForAllLanes) {
+  ir::Module module;
+  ir::Table table;
+  table.min = 4;
+  module.tables.push_back(table);
+  FunctionBuilder leaf(module, exec::testing::type(0, 0), 0, 0);
+  leaf.ret();
+  FunctionBuilder caller(module, exec::testing::type(1, 0), 0, 1);
+  caller
+      .op(Op::call_indirect, caller.local(0), 0, 0,
+          ir::imm_pair(0, module.functions[leaf.index()].type))
+      .ret();
+  const PtxProgram program = compiled(module);
+  const std::string through_table = function(program, caller.index());
+  EXPECT_EQ(count(through_table, R"(call \(retval0\),\s*%rd)"), 1U) << through_table;
+  EXPECT_EQ(count(all(program), R"(call\.uni \(retval0\),\s*%rd)"), 0U);
+}
+
 TEST(Ptx, UnitsAreBoundedAndWhatIsTooLargeStaysInterpreted) {
   ir::testing::Choices choices(7);
   ir::testing::RandomOptions random;

@@ -94,6 +94,9 @@ class Target {
   /// Whether LLVM must not see floats as integers: values in memory are then integers, and a
   /// float's bits are taken by an operation that LLVM cannot look into.
   [[nodiscard]] virtual bool has_opaque_bits() const { return false; }
+  /// Whether lanes that run together may call different functions at one place, which code must
+  /// then say.
+  [[nodiscard]] virtual bool is_divergent() const { return false; }
   [[nodiscard]] virtual std::size_t offset(Field field) const = 0;
   /// Whether a function looks at the native stack when it is entered.
   [[nodiscard]] virtual bool checks_native_stack(const ir::Module& module,

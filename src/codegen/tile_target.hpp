@@ -74,6 +74,7 @@ class NvptxTarget final : public TileTarget {
   [[nodiscard]] unsigned context_space() const override { return local_space; }
   [[nodiscard]] unsigned data_space() const override { return global_space; }
   [[nodiscard]] bool has_opaque_bits() const override { return true; }
+  [[nodiscard]] bool is_divergent() const override { return true; }
   void describe(llvm::Function& function) const override;
   [[nodiscard]] std::unique_ptr<LaneAccess> lane(EmitTypes& types, Builder& builder,
                                                  llvm::Function* function) const override;
