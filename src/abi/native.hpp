@@ -30,6 +30,7 @@ using NativeThunk = int64_t (*)(void* context, uint64_t frame, int64_t fuel, con
 using NativeResumeCode = int64_t (*)(void* context, uint64_t frame, int64_t fuel);
 
 inline constexpr uint32_t native_anywhere = 1;
+/// `code` and then `compiled` change, atomically, once the function is compiled.
 struct NativeTarget {
   const void* code;  // never null: a function that is not compiled refuses
   NativeThunk thunk;
@@ -45,7 +46,7 @@ struct NativeResume {
   NativeResumeCode code;
 };
 
-/// Immutable once published.
+/// Immutable once published, but for the targets.
 struct NativeCode {
   const NativeTarget* targets;  // by function
   const NativeResume* resumes;  // ascending by insn

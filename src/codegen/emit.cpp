@@ -10,6 +10,7 @@
 #include "codegen/emit_frame.hpp"
 #include "codegen/float_ops.hpp"
 #include "ir/operands.hpp"
+#include "opt/edit.hpp"
 
 namespace warphive::codegen {
 
@@ -33,7 +34,7 @@ class Emitter::FunctionEmitter : FunctionFrame {
       : FunctionFrame(owner.source_, *owner.types_, function, analysis) {}
 
   void emit_body() {
-    fn_ = types_.declare(function_symbol(index_), types_.function(f_.type));
+    fn_ = types_.declare_guest(function_symbol(index_), types_.function(f_.type));
     begin();
     std::vector<llvm::Value*> params;
     for (std::uint32_t i = 0; i < type_.params.size(); ++i) params.push_back(fn_->getArg(3 + i));
@@ -49,10 +50,10 @@ class Emitter::FunctionEmitter : FunctionFrame {
     llvm::BasicBlock* enter = block("enter");
     b_.CreateCondBr(over, refuse, enter, types_.unlikely);
     b_.SetInsertPoint(refuse);
-    llvm::Function* stub = types_.declare(refuse_symbol(f_.type), types_.function(f_.type));
+    llvm::Function* stub = types_.declare_guest(refuse_symbol(f_.type), types_.function(f_.type));
     std::vector<llvm::Value*> args{context_, frame_, fn_->getArg(2)};
     args.insert(args.end(), params.begin(), params.end());
-    llvm::CallInst* refused = b_.CreateCall(stub, args);
+    llvm::CallInst* refused = types_.call_guest(b_, stub->getFunctionType(), stub, args);
     refused->setTailCall();
     b_.CreateRet(refused);
 
@@ -103,8 +104,15 @@ class Emitter::FunctionEmitter : FunctionFrame {
   }
 
   void emit_blocks() {
+    std::vector<bool> is_joined(f_.blocks.size());  // come to from elsewhere than the block before
+    for (std::uint32_t i = 0; i < f_.blocks.size(); ++i) {
+      opt::for_each_successor(f_, i, [&](std::uint32_t next) {
+        if (next != i + 1) is_joined[next] = true;
+      });
+    }
     for (std::uint32_t i = 0; i < f_.blocks.size(); ++i) {
       b_.SetInsertPoint(blocks_[i]);
+      if (is_joined[i]) in_bounds_.clear();
       const BlockFacts& facts = a_.blocks[i];
       if (facts.is_check && i != 0) check(facts.need, f_.blocks[i], facts.live_in);
       bool open = true;
@@ -117,9 +125,9 @@ class Emitter::FunctionEmitter : FunctionFrame {
     if (trap_block_ != nullptr) {
       b_.SetInsertPoint(trap_block_);
       helper(Helper::trap, {context_, frame_, trap_fuel_, trap_insn_, trap_kind_});
-      return_stopped();
+      b_.CreateBr(exit_with({}));
     }
-    emit_stopped();
+    emit_exits();
   }
 
   void branch(llvm::Value* condition, std::uint32_t target, std::uint32_t next) {
@@ -346,6 +354,11 @@ class Emitter::FunctionEmitter : FunctionFrame {
   llvm::Value* address(std::uint32_t at, WebId web, const Inst& inst, std::uint64_t bytes) {
     llvm::Value* start = b_.CreateZExt(read_integer(web, 32).value, types_.i64);
     llvm::Value* where = b_.CreateAdd(start, b_.getInt64(ir::imm_low(inst)), "", true, true);
+    std::uint64_t& known = in_bounds_[{web, ir::imm_high(inst)}];
+    if (known >= std::uint64_t{ir::imm_low(inst)} + bytes) {
+      return lane_->memory(ir::imm_high(inst), where);
+    }
+    known = std::uint64_t{ir::imm_low(inst)} + bytes;
     llvm::Value* limit = memory_limit(ir::imm_high(inst));
     if (const auto* fixed = llvm::dyn_cast<llvm::ConstantInt>(limit)) {
       const std::uint64_t beyond = std::uint64_t{ir::imm_low(inst)} + bytes;
@@ -412,13 +425,23 @@ class Emitter::FunctionEmitter : FunctionFrame {
     std::uint32_t header_slot;
   };
 
+  llvm::Value* callee_code(std::uint32_t function, llvm::FunctionType* type) {
+    if (source_.linked == nullptr || (*source_.linked)[function]) {
+      return types_.declare_guest(function_symbol(function), type);
+    }
+    const std::uint64_t at =
+        sizeof(abi::NativeTarget) * std::uint64_t{function} + offsetof(abi::NativeTarget, code);
+    llvm::LoadInst* code = b_.CreateAlignedLoad(
+        types_.pointer, lane_->byte(lane_->entry_field(Field::targets), at), llvm::Align(8));
+    code->setMetadata(llvm::LLVMContext::MD_tbaa, types_.table);
+    return code;
+  }
   Callee resolve(std::uint32_t at, const Inst& inst, const InstWebs& webs) {
     const ir::Module& module = *source_.module;
     if (inst.op == Op::call) {
       const ir::Function& f = module.functions[ir::imm_low(inst)];
       llvm::FunctionType* type = types_.function(f.type);
-      return {type, types_.declare(function_symbol(ir::imm_low(inst)), type), &module.types[f.type],
-              f.header_slot};
+      return {type, callee_code(ir::imm_low(inst), type), &module.types[f.type], f.header_slot};
     }
     const std::uint32_t table = ir::imm_low(inst);
     const std::uint32_t type_index = ir::imm_high(inst);
@@ -468,9 +491,8 @@ class Emitter::FunctionEmitter : FunctionFrame {
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       args.push_back(typed(read(inputs[i].web), signature.params[i]));
     }
-    llvm::CallInst* call = b_.CreateCall(callee.type, callee.code, args);
+    llvm::CallInst* call = types_.call_guest(b_, callee.type, callee.code, args);
     if (inst.op == Op::call_indirect && types_.target.is_divergent()) call->setConvergent();
-    call->setDoesNotThrow();
     llvm::Value* left = call;
     const auto outputs = a_.range(site.outputs);
     if (signature.results.size() == 1) {
@@ -484,7 +506,7 @@ class Emitter::FunctionEmitter : FunctionFrame {
     b_.CreateCondBr(b_.CreateICmpSLT(left, b_.getInt64(site.need_after)), low, after,
                     types_.unlikely);
     b_.SetInsertPoint(low);
-    llvm::Value* none = b_.getInt64(0);
+    llvm::Value* none = llvm::PoisonValue::get(types_.i64);
     llvm::Value* value = none;
     if (signature.results.size() == 1) {
       value = scalar::integer_of({b_.CreateExtractValue(call, {1}), &b_, false}, 64).value;
@@ -496,11 +518,8 @@ class Emitter::FunctionEmitter : FunctionFrame {
                {context_, frame_, left, b_.getInt32(static_cast<std::uint32_t>(site.need_after)),
                 b_.getInt32(base_ + at), value, index});
     set_fuel(more);
-    llvm::BasicBlock* stopped = block("stopped");
-    b_.CreateCondBr(b_.CreateICmpSLT(more, none), stopped, after, types_.unlikely);
-    b_.SetInsertPoint(stopped);
-    store_live(site.live);
-    return_stopped();
+    b_.CreateCondBr(b_.CreateICmpSLT(more, b_.getInt64(0)), exit_with(site.live), after,
+                    types_.unlikely);
     continue_behind(at, site, after);
     if (signature.results.size() > 1) {
       for (const SlotWeb& entry : outputs) write(entry.web, load_slot(entry));
@@ -528,12 +547,9 @@ class Emitter::FunctionEmitter : FunctionFrame {
     const Site& site = a_.site_list[a_.sites[at]];
     store_live(site.inputs);
     llvm::Value* left = helper(Helper::step, {context_, frame_, fuel(), b_.getInt32(base_ + at)});
-    llvm::BasicBlock* stopped = block("stopped");
     llvm::BasicBlock* done = block("done");
-    b_.CreateCondBr(b_.CreateICmpSLT(left, b_.getInt64(0)), stopped, done, types_.unlikely);
-    b_.SetInsertPoint(stopped);
-    store_live(site.live);
-    return_stopped();
+    b_.CreateCondBr(b_.CreateICmpSLT(left, b_.getInt64(0)), exit_with(site.live), done,
+                    types_.unlikely);
     b_.SetInsertPoint(done);
     set_fuel(left);
     for (const SlotWeb& entry : a_.range(site.outputs)) write(entry.web, load_slot(entry));
@@ -572,11 +588,12 @@ void Emitter::mark_offsets() {
 
 void Emitter::add_refusal(std::uint32_t function) {
   const std::uint32_t type = source_.module->functions[function].type;
-  llvm::Function* f = types_->declare(function_symbol(function), types_->function(type));
+  llvm::Function* f = types_->declare_guest(function_symbol(function), types_->function(type));
+  llvm::Function* refuse = types_->declare_guest(refuse_symbol(type), types_->function(type));
   Builder b(llvm::BasicBlock::Create(context_, "entry", f));
   std::vector<llvm::Value*> args;
   for (llvm::Argument& arg : f->args()) args.push_back(&arg);
-  b.CreateRet(b.CreateCall(types_->declare(refuse_symbol(type), types_->function(type)), args));
+  b.CreateRet(types_->call_guest(b, refuse->getFunctionType(), refuse, args));
 }
 
 void Emitter::add_stubs(std::uint32_t type_index) {
@@ -588,7 +605,7 @@ void Emitter::add_stubs(std::uint32_t type_index) {
     return scalar::integer_of({value, &b, false}, 64).value;
   };
 
-  llvm::Function* refuse = t.declare(refuse_symbol(type_index), t.function(type_index));
+  llvm::Function* refuse = t.declare_guest(refuse_symbol(type_index), t.function(type_index));
   b.SetInsertPoint(llvm::BasicBlock::Create(context_, "entry", refuse));
   std::unique_ptr<LaneAccess> lane = t.target.lane(t, b, refuse);
   for (std::uint32_t i = 0; i < type.params.size(); ++i) {
@@ -620,7 +637,7 @@ void Emitter::add_stubs(std::uint32_t type_index) {
       args.push_back(b.CreateTrunc(bits.value, t.of(param)));
     }
   }
-  llvm::CallInst* call = b.CreateCall(t.function(type_index), thunk->getArg(3), args);
+  llvm::CallInst* call = t.call_guest(b, t.function(type_index), thunk->getArg(3), args);
   if (t.target.is_divergent()) call->setConvergent();
   llvm::Value* left = call;
   if (type.results.size() == 1) {

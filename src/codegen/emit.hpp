@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "codegen/analysis.hpp"
 #include "codegen/llvm.hpp"
@@ -18,6 +19,9 @@ namespace warphive::codegen {
 struct Source {
   const ir::Module* module = nullptr;
   const ir::EncodedProgram* encoded = nullptr;
+  /// Functions that are called by their symbols, the others through abi::NativeTarget; nullptr:
+  /// all.
+  const std::vector<bool>* linked = nullptr;
 };
 
 /// Symbols in the objects.

@@ -4,13 +4,16 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "abi/native.hpp"
 #include "codegen/analysis.hpp"
 #include "codegen/emit.hpp"
 #include "codegen/emit_types.hpp"
+#include "codegen/exit_tree.hpp"
 #include "codegen/scalar.hpp"
 #include "codegen/target.hpp"
 
@@ -33,6 +36,7 @@ class FunctionFrame {
         f_(source_.module->functions[function]),
         type_(source_.module->types[f_.type]),
         a_(analysis),
+        exits_(analysis),
         base_(source_.encoded->functions[function].entry) {}
   ~FunctionFrame() = default;
 
@@ -120,6 +124,7 @@ class FunctionFrame {
         break;
     }
     b_.CreateStore(value.value, webs_[web]);
+    in_bounds_.erase(in_bounds_.lower_bound({web, 0}), in_bounds_.lower_bound({web + 1, 0}));
   }
   /// As the machine type of a parameter or result.
   llvm::Value* typed(const Scalar& x, ir::ValueType type) {
@@ -152,14 +157,27 @@ class FunctionFrame {
     }
     return call;
   }
-  /// To the one place where the function ends with a lane that stopped.
-  void return_stopped() {
-    if (stopped_block_ == nullptr) stopped_block_ = block("stopped");
-    b_.CreateBr(stopped_block_);
+  /// Where the function ends with a lane that stopped, once these values are in the frame.
+  llvm::BasicBlock* exit_with(SlotRange live) { return exit_block(exits_.add(a_.range(live))); }
+  llvm::BasicBlock* exit_block(std::uint32_t node) {
+    llvm::BasicBlock*& made = exit_blocks_[node];
+    if (made == nullptr) made = block("stopped");
+    return made;
   }
-  void emit_stopped() {
-    if (stopped_block_ == nullptr) return;
-    b_.SetInsertPoint(stopped_block_);
+  void emit_exits() {
+    for (std::uint32_t node = 1; node < exits_.nodes().size(); ++node) {
+      if (!exits_.is_met(node)) continue;
+      b_.SetInsertPoint(exit_block(node));
+      std::uint32_t at = node;
+      do {
+        const SlotWeb& value = exits_.nodes()[at].value;
+        store_slot(value.slot, scalar::integer_of(read(value.web), 64).value);
+        at = exits_.nodes()[at].parent;
+      } while (at != ExitTree::root && !exits_.is_met(at));
+      b_.CreateBr(exit_block(at));
+    }
+    if (exit_blocks_.empty()) return;
+    b_.SetInsertPoint(exit_block(ExitTree::root));
     llvm::Value* stopped = b_.getInt64(static_cast<std::uint64_t>(abi::native_stopped));
     if (!is_resume_ && type_.results.size() == 1) {
       stopped = b_.CreateInsertValue(llvm::PoisonValue::get(types_.result(type_)), stopped, {0});
@@ -184,11 +202,8 @@ class FunctionFrame {
         Helper::refill, {context_, frame_, have, b_.getInt32(static_cast<std::uint32_t>(need)),
                          b_.getInt32(base_ + inst)});
     set_fuel(more);
-    llvm::BasicBlock* stopped = block("stopped");
-    b_.CreateCondBr(b_.CreateICmpSLT(more, b_.getInt64(0)), stopped, enough, types_.unlikely);
-    b_.SetInsertPoint(stopped);
-    store_live(live);
-    return_stopped();
+    b_.CreateCondBr(b_.CreateICmpSLT(more, b_.getInt64(0)), exit_with(live), enough,
+                    types_.unlikely);
   }
 
   /// One block for all traps of the function.
@@ -226,6 +241,8 @@ class FunctionFrame {
   const ir::Function& f_;
   const ir::FunctionType& type_;
   const FunctionAnalysis& a_;
+  ExitTree exits_;
+  std::map<std::uint32_t, llvm::BasicBlock*> exit_blocks_;  // by node
   std::uint32_t base_;  // index of the function's first instruction in the encoded program
   bool is_resume_ = false;
   llvm::Function* fn_ = nullptr;
@@ -234,8 +251,11 @@ class FunctionFrame {
   llvm::Value* fuel_ = nullptr;
   std::unique_ptr<LaneAccess> lane_;
   std::vector<llvm::Value*> webs_;
+  /// By web and memory: bytes behind that address which were found to be inside of the memory, on
+  /// every way to where code is made. Memories never shrink, so it stays true of a lane that comes
+  /// in from the interpreter.
+  std::map<std::pair<WebId, std::uint32_t>, std::uint64_t> in_bounds_;
   std::vector<llvm::BasicBlock*> blocks_;
-  llvm::BasicBlock* stopped_block_ = nullptr;
   llvm::BasicBlock* trap_block_ = nullptr;
   llvm::PHINode *trap_fuel_ = nullptr, *trap_insn_ = nullptr, *trap_kind_ = nullptr;
 };

@@ -78,6 +78,18 @@ struct EmitTypes {
     target.describe(*f);
     return f;
   }
+  llvm::Function* declare_guest(const std::string& name, llvm::FunctionType* type) {
+    llvm::Function* f = declare(name, type);
+    target.describe_guest(*f);
+    return f;
+  }
+  llvm::CallInst* call_guest(Builder& b, llvm::FunctionType* type, llvm::Value* code,
+                             llvm::ArrayRef<llvm::Value*> args) const {
+    llvm::CallInst* call = b.CreateCall(type, code, args);
+    call->setDoesNotThrow();
+    target.describe_guest_call(*call);
+    return call;
+  }
   [[nodiscard]] llvm::MDNode* empty() const { return llvm::MDNode::get(context, {}); }
 
   llvm::LLVMContext& context;

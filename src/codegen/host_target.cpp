@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Host code: a lane's state is contiguous, the context is exec::HostContext.
 #include <cstddef>
+#include <string>
+#include <vector>
 
 #include "abi/state.hpp"
 #include "base/check.hpp"
@@ -63,15 +65,45 @@ class HostLane final : public LaneAccess {
   llvm::CallInst* call(Helper helper, llvm::ArrayRef<llvm::Value*> args) override {
     std::vector<llvm::Type*> params;
     for (llvm::Value* arg : args) params.push_back(arg->getType());
-    llvm::Value* table = field(Field::helpers);
-    llvm::LoadInst* entry = b_.CreateAlignedLoad(
-        types_.pointer, b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), table, address_of(helper)),
-        llvm::Align(8));
-    entry->setMetadata(llvm::LLVMContext::MD_invariant_load, types_.empty());
-    return b_.CreateCall(llvm::FunctionType::get(types_.i64, params, false), entry, args);
+    auto* type = llvm::FunctionType::get(types_.i64, params, false);
+    if (helper != Helper::refill && helper != Helper::behind_call) {
+      return b_.CreateCall(type, address(b_, args[0], helper), args);
+    }
+    llvm::Function* cold = cold_call(type, helper);
+    llvm::CallInst* call = b_.CreateCall(cold, args);
+    call->setCallingConv(cold->getCallingConv());
+    call->addParamAttr(0, llvm::Attribute::SwiftSelf);
+    return call;
   }
 
  private:
+  llvm::Value* address(Builder& b, llvm::Value* context, Helper helper) {
+    const auto load = [&](llvm::Value* from, std::size_t offset) {
+      llvm::LoadInst* value = b.CreateAlignedLoad(
+          types_.pointer, b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), from, offset),
+          llvm::Align(8));
+      value->setMetadata(llvm::LLVMContext::MD_invariant_load, types_.empty());
+      return value;
+    };
+    return load(load(context, offsetof(HostContext, helpers)), address_of(helper));
+  }
+  /// What calls a helper that hardly ever is: it keeps all registers, so that what lives across
+  /// costs nothing where it is not called.
+  llvm::Function* cold_call(llvm::FunctionType* type, Helper helper) {
+    const std::string name = "cold" + std::to_string(address_of(helper));
+    if (llvm::Function* found = types_.module.getFunction(name)) return found;
+    auto* f = llvm::Function::Create(type, llvm::Function::InternalLinkage, name, types_.module);
+    f->setCallingConv(llvm::CallingConv::PreserveAll);
+    f->addFnAttr(llvm::Attribute::Cold);
+    f->addFnAttr(llvm::Attribute::NoInline);
+    f->addFnAttr(llvm::Attribute::NoUnwind);
+    f->addParamAttr(0, llvm::Attribute::SwiftSelf);
+    Builder b(llvm::BasicBlock::Create(types_.context, "entry", f));
+    std::vector<llvm::Value*> args;
+    for (llvm::Argument& arg : f->args()) args.push_back(&arg);
+    b.CreateRet(b.CreateCall(type, address(b, args[0], helper), args));
+    return f;
+  }
   static std::size_t address_of(Helper helper) {
     switch (helper) {
       case Helper::refill:
@@ -151,6 +183,13 @@ class HostCode final : public Target {
   void describe(llvm::Function& function) const override {
     function.setVisibility(llvm::GlobalValue::HiddenVisibility);
     function.setDSOLocal(true);
+  }
+  // A register that calls leave as it is: nobody has to save or move the context.
+  void describe_guest(llvm::Function& function) const override {
+    function.addParamAttr(0, llvm::Attribute::SwiftSelf);
+  }
+  void describe_guest_call(llvm::CallInst& call) const override {
+    call.addParamAttr(0, llvm::Attribute::SwiftSelf);
   }
   [[nodiscard]] std::unique_ptr<LaneAccess> lane(EmitTypes& types, Builder& builder,
                                                  llvm::Function* function) const override {

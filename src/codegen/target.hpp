@@ -103,6 +103,10 @@ class Target {
                                                  std::uint32_t function) const = 0;
   /// Linkage and attributes of a function of the program, defined or not.
   virtual void describe(llvm::Function& function) const = 0;
+  /// How guest functions, which compiled code alone calls, get their context: on each of them and
+  /// on each call of one.
+  virtual void describe_guest(llvm::Function&) const {}
+  virtual void describe_guest_call(llvm::CallInst&) const {}
   [[nodiscard]] virtual std::unique_ptr<LaneAccess> lane(EmitTypes& types, Builder& builder,
                                                          llvm::Function* function) const = 0;
 };
