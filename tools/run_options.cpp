@@ -213,6 +213,21 @@ void add_engine_options(CLI::App& command, RunOptions& o) {
                   "~/.cache/warphive")
       ->type_name("DIR")
       ->group(group);
+  constexpr Number any = std::numeric_limits<Number>::max();
+  add_number(command, "--compile-seconds", o.engine.compile.seconds, 0,
+             std::numeric_limits<std::uint32_t>::max(),
+             "What compiling the program may take; what is left then stays interpreted. 0: no "
+             "limit. Default: 60")
+      ->group(group);
+  add_number(command, "--compile-instructions", o.engine.compile.instructions, 0, any,
+             "IR instructions of the program that may be compiled. Default: 1000000")
+      ->group(group);
+  add_number(command, "--compile-function", o.engine.compile.function_instructions, 0, any,
+             "IR instructions that a function may have to be compiled. Default: 20000")
+      ->group(group);
+  add_number(command, "--compile-bytes", o.engine.compile.code_bytes, 0, any,
+             "Compiled code that the program may get. Default: 268435456")
+      ->group(group);
   command.add_flag("-v,--verbose", o.verbose, "Say in the summary what was compiled, and what not")
       ->group(group);
   add_number(command, "--threads", o.engine.threads, 0, 1024, "CPU threads. Default: 0, every core")

@@ -27,12 +27,23 @@ enum class Tier : std::uint8_t {
   jit,  // compiled when it is linked
 };
 
+/// What compiling one program may take. What is left of it when a limit is reached stays
+/// interpreted; TierStatus::reasons says so. One function is never taken apart: the time is looked
+/// at between parts of some 4,000 IR instructions, or larger functions.
+struct CompileLimits {
+  std::uint32_t seconds = 60;                           // 0: no limit
+  std::uint64_t instructions = 1'000'000;               // of the program's IR
+  std::uint64_t function_instructions = 20'000;         // of a function's IR
+  std::uint64_t code_bytes = std::uint64_t{256} << 20;  // of objects
+};
+
 struct EngineOptions {
   std::string device = "auto";  // auto | cpu | cuda[:N]
   std::uint32_t threads = 0;    // CPU device: worker threads, 0 for all cores
   Tier tier = Tier::automatic;
   bool cache = true;            // keep compiled code on disk, and use what is there
   std::string cache_directory;  // empty: $XDG_CACHE_HOME/warphive, else $HOME/.cache/warphive
+  CompileLimits compile;
 };
 
 struct DeviceInfo {

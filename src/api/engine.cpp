@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "warphive/engine.hpp"
 
+#include <algorithm>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "api/data.hpp"
@@ -12,6 +14,7 @@
 namespace warphive {
 namespace {
 
+constexpr unsigned most_compile_threads = 4;
 constexpr const char* no_cuda = "this build has no support for CUDA devices";
 
 bool is_cuda(const std::string& device) {
@@ -29,6 +32,15 @@ runtime::Tiers tiers_of(Tier tier) {
       break;
   }
   return runtime::Tiers::automatic;
+}
+
+codegen::CompileLimits limits_of(const CompileLimits& from) {
+  codegen::CompileLimits to;
+  to.seconds = from.seconds;
+  to.program_instructions = from.instructions;
+  to.function.instructions = from.function_instructions;
+  to.code_bytes = from.code_bytes;
+  return to;
 }
 
 sys::EnvironmentOptions environment_options(const HostOptions& from, bool metered) {
@@ -75,7 +87,8 @@ Result<Engine> Engine::create(const EngineOptions& options) {
   data->options = options;
   WARPHIVE_TRY_ASSIGN(data->device, hal::cpu::create_device({.threads = options.threads}));
   if (options.tier != Tier::interp) {
-    data->compile_queue = std::make_shared<codegen::CompileQueue>();
+    data->compile_queue = std::make_shared<codegen::CompileQueue>(
+        std::clamp(std::thread::hardware_concurrency() / 2, 1u, most_compile_threads));
   }
   if (options.cache && options.tier != Tier::interp) {
     // A cache that cannot be used costs time only.
@@ -150,8 +163,11 @@ Result<Program> Engine::link(std::span<const LinkItem> items, bool seed_function
                }}));
   WARPHIVE_TRY_ASSIGN(
       data->program,
-      runtime::make_program(std::move(linked), {.tiers = tiers_of(data_->options.tier),
-                                                .services = {data_->cache, data_->compile_queue}}));
+      runtime::make_program(std::move(linked),
+                            {.tiers = tiers_of(data_->options.tier),
+                             .services = {.cache = data_->cache,
+                                          .queue = data_->compile_queue,
+                                          .limits = limits_of(data_->options.compile)}}));
   data->hosts = data->program->module.host_imports;
   data->host_types = data->program->module.types;
   return Program(std::shared_ptr<const detail::ProgramData>(std::move(data)));

@@ -67,6 +67,12 @@ bool changes_fuel(Op op) {
   return op == Op::call || op == Op::call_indirect || op == Op::host_call || op == Op::bulk_charge;
 }
 
+std::uint64_t size_of(const ir::Function& function) {
+  std::uint64_t size = function.code.size();
+  for (const auto& table : function.branch_tables) size += table.size();
+  return size;
+}
+
 Analyser::Analyser(const ir::Module& module) : module_(module), facts_(module), liveness_(facts_) {}
 
 std::uint32_t Analyser::find(std::uint32_t node) {
@@ -104,7 +110,7 @@ bool Analyser::run(const ir::Function& function, const AnalysisLimits& limits) {
   function_ = &function;
   result_ = {};
   parents_.clear();
-  if (function.code.size() > limits.instructions) {
+  if (size_of(function) > limits.instructions) {
     reason_ = "it has more instructions than the limit";
     return false;
   }

@@ -90,8 +90,11 @@ bool is_out_of_line(const ir::Inst& inst);
 /// Fuel may be anything behind it.
 bool changes_fuel(ir::Op op);
 
+/// Instructions, and entries of branch tables.
+std::uint64_t size_of(const ir::Function& function);
+
 struct AnalysisLimits {
-  std::uint64_t instructions = 50'000;   // of a function
+  std::uint64_t instructions = 20'000;   // of a function
   std::uint64_t slot_records = 200'000;  // live slots over all places where it may be left
 };
 

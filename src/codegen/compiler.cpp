@@ -2,6 +2,8 @@
 #include "codegen/compiler.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <iterator>
 #include <mutex>
 #include <utility>
 
@@ -51,27 +53,31 @@ Result<std::unique_ptr<llvm::TargetMachine>> make_machine() {
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
   std::unique_ptr<llvm::TargetMachine> machine(target->createTargetMachine(
       triple, llvm::sys::getHostCPUName(), host_features(), options, llvm::Reloc::PIC_,
-      llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default, /*JIT=*/true));
+      llvm::CodeModel::Small, llvm::CodeGenOptLevel::Less, /*JIT=*/true));
   if (machine == nullptr) return codegen_error("no target machine");
   return machine;
 }
+
+// What a guest's compiler left to do, once: `default<O2>` takes four times as long, for code that
+// is no faster (docs/adr/0005).
+constexpr const char* pipeline =
+    "function(sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,"
+    "loop-mssa(loop-instsimplify,loop-simplifycfg,loop-rotate,licm),loop(indvars),"
+    "early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg)";
 
 void optimise(llvm::Module& module, llvm::TargetMachine& machine) {
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager components;
   llvm::ModuleAnalysisManager modules;
-  llvm::PipelineTuningOptions tuning;
-  tuning.LoopVectorization = false;
-  tuning.SLPVectorization = false;
-  llvm::PassBuilder builder(&machine, tuning);
+  llvm::PassBuilder builder(&machine);
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(components);
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, components, modules);
-  llvm::ModulePassManager passes =
-      builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2);
+  llvm::ModulePassManager passes;
+  llvm::cantFail(builder.parsePassPipeline(passes, pipeline));
   passes.run(module, modules);
 }
 
@@ -107,76 +113,6 @@ Status check(const llvm::Module& module) {
   return {};
 }
 
-/// Functions of a program, compiled in parts that bound what LLVM holds in memory at a time.
-class ProgramCompiler {
- public:
-  ProgramCompiler(const ir::Module& module, const ir::EncodedProgram& encoded,
-                  const CompileLimits& limits, llvm::TargetMachine& machine)
-      : module_(module), encoded_(encoded), limits_(limits), machine_(machine), analyser_(module) {}
-
-  Result<HostObjects> run() {
-    const auto count = static_cast<std::uint32_t>(module_.functions.size());
-    result_.functions.assign(count, Compiled::no);
-    std::uint64_t instructions = 0;
-    for (std::uint32_t i = 0; i < count;) {
-      if (limits_.stop != nullptr && limits_.stop->load(std::memory_order_relaxed)) {
-        return base::error(ErrorCode::cancelled, ErrorPhase::codegen, "Compilation was stopped.");
-      }
-      llvm::LLVMContext context;
-      Emitter emitter({&module_, &encoded_}, context, "program");
-      set_machine(emitter.module(), machine_);
-      if (i == 0) {
-        for (std::uint32_t type = 0; type < module_.types.size(); ++type) emitter.add_stubs(type);
-      }
-      for (std::uint64_t part = 0; i < count && part < part_instructions; ++i) {
-        part += module_.functions[i].code.size();
-        instructions += module_.functions[i].code.size();
-        add(emitter, i, instructions);
-      }
-      WARPHIVE_TRY(finish(emitter.module()));
-    }
-    return std::move(result_);
-  }
-
- private:
-  static constexpr std::uint64_t part_instructions = 20'000;
-
-  void add(Emitter& emitter, std::uint32_t index, std::uint64_t instructions) {
-    const ir::Function& function = module_.functions[index];
-    const bool too_much = instructions > limits_.program_instructions;
-    if (too_much || !analyser_.run(function, limits_.function)) {
-      result_.reasons.push_back(
-          fmt::format("function {}: {}", index,
-                      too_much ? "the program is larger than the limit" : analyser_.reason()));
-      emitter.add_refusal(index);
-      return;
-    }
-    emitter.add_function(index, analyser_.result());
-    result_.functions[index] = Compiled::yes;
-    if (!starts_in_loop(function, analyser_.result())) return;
-    result_.functions[index] = Compiled::by_call;
-    if (emitter.add_resume(index, 1, analyser_.result())) {
-      result_.resumes.push_back(encoded_.functions[index].entry + 1);
-    }
-  }
-
-  Status finish(llvm::Module& part) {
-    WARPHIVE_TRY(check(part));
-    set_processor(part, machine_);
-    optimise(part, machine_);
-    WARPHIVE_TRY_ASSIGN(auto object, generate(part, machine_, llvm::CodeGenFileType::ObjectFile));
-    result_.objects.push_back(std::move(object));
-    return {};
-  }
-
-  const ir::Module& module_;
-  const ir::EncodedProgram& encoded_;
-  const CompileLimits& limits_;
-  llvm::TargetMachine& machine_;
-  Analyser analyser_;
-  HostObjects result_;
-};
-
 }  // namespace
 
 std::string host_target() {
@@ -185,14 +121,158 @@ std::string host_target() {
          host_features() + " llvm-" LLVM_VERSION_STRING;
 }
 
+/// Each part bounds what LLVM holds in memory at a time.
+class PartCompiler::Parts {
+ public:
+  Parts(const ir::Module& module, const ir::EncodedProgram& encoded, const CompileLimits& limits,
+        std::unique_ptr<llvm::TargetMachine> machine, bool calls_ahead)
+      : module_(module),
+        encoded_(encoded),
+        limits_(limits),
+        machine_(std::move(machine)),
+        analyser_(module),
+        calls_ahead_(calls_ahead),
+        linked_(module.functions.size()),
+        start_(Clock::now()) {}
+
+  void order(const std::vector<std::uint32_t>& first) {
+    std::vector<bool> seen(module_.functions.size());
+    const auto add = [&](std::uint32_t function) {
+      if (!seen[function]) order_.push_back(function);
+      seen[function] = true;
+    };
+    for (const std::uint32_t function : first) add(function);
+    for (std::uint32_t i = 0; i < module_.functions.size(); ++i) add(i);
+  }
+  [[nodiscard]] bool done() const { return next_ == order_.size() && has_stubs_; }
+  [[nodiscard]] const LinkedFunctions& linked() const { return linked_; }
+
+  Result<HostObjects> next(std::uint64_t most) {
+    if (limits_.stop != nullptr && limits_.stop->load(std::memory_order_relaxed)) {
+      return base::error(ErrorCode::cancelled, ErrorPhase::codegen, "Compilation was stopped.");
+    }
+    part_ = {};
+    part_.functions.assign(module_.functions.size(), Compiled::no);
+    std::uint64_t instructions = 0;
+    const std::size_t begin = next_;
+    while (next_ < order_.size() && (next_ == begin || instructions < most)) {
+      const std::uint32_t function = order_[next_++];
+      instructions += size_of(module_.functions[function]);
+      linked_[function] = true;
+    }
+    llvm::LLVMContext context;
+    Emitter emitter({&module_, &encoded_, calls_ahead_ ? nullptr : &linked_}, context, "program",
+                    host_code());
+    set_machine(emitter.module(), *machine_);
+    if (!has_stubs_) {
+      for (std::uint32_t type = 0; type < module_.types.size(); ++type) emitter.add_stubs(type);
+      has_stubs_ = true;
+    }
+    for (std::size_t i = begin; i < next_; ++i) add(emitter, order_[i]);
+    WARPHIVE_TRY(check(emitter.module()));
+    set_processor(emitter.module(), *machine_);
+    optimise(emitter.module(), *machine_);
+    WARPHIVE_TRY_ASSIGN(auto object,
+                        generate(emitter.module(), *machine_, llvm::CodeGenFileType::ObjectFile));
+    code_bytes_ += object.size();
+    part_.objects.push_back(std::move(object));
+    return std::move(part_);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  /// Why nothing more of the program is compiled; nullptr if more is.
+  const char* exhausted() {
+    if (instructions_ > limits_.program_instructions) return "the program is larger than the limit";
+    if (code_bytes_ > limits_.code_bytes) return "the program's code is larger than the limit";
+    const std::chrono::duration<double> taken = Clock::now() - start_;
+    if (limits_.seconds > 0 && taken.count() > limits_.seconds) {
+      part_.ran_out = true;
+      return "compiling the program takes longer than the limit";
+    }
+    return nullptr;
+  }
+
+  void add(Emitter& emitter, std::uint32_t index) {
+    const ir::Function& function = module_.functions[index];
+    instructions_ += size_of(function);
+    const char* const limit = exhausted();
+    if (limit != nullptr || !analyser_.run(function, limits_.function)) {
+      part_.reasons.push_back(
+          fmt::format("function {}: {}", index, limit != nullptr ? limit : analyser_.reason()));
+      emitter.add_refusal(index);
+      return;
+    }
+    emitter.add_function(index, analyser_.result());
+    part_.functions[index] = Compiled::yes;
+    if (!starts_in_loop(function, analyser_.result())) return;
+    part_.functions[index] = Compiled::by_call;
+    if (emitter.add_resume(index, 1, analyser_.result())) {
+      part_.resumes.push_back(encoded_.functions[index].entry + 1);
+    }
+  }
+
+  const ir::Module& module_;
+  const ir::EncodedProgram& encoded_;
+  const CompileLimits limits_;
+  std::unique_ptr<llvm::TargetMachine> machine_;
+  Analyser analyser_;
+  const bool calls_ahead_;  // functions of later parts, by their symbols
+  std::vector<std::uint32_t> order_;
+  std::size_t next_ = 0;
+  bool has_stubs_ = false;
+  LinkedFunctions linked_;
+  HostObjects part_;
+  std::uint64_t instructions_ = 0;
+  std::uint64_t code_bytes_ = 0;
+  const Clock::time_point start_;
+};
+
+PartCompiler::PartCompiler(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+PartCompiler::~PartCompiler() = default;
+bool PartCompiler::done() const { return parts_->done(); }
+const LinkedFunctions& PartCompiler::linked() const { return parts_->linked(); }
+Result<HostObjects> PartCompiler::next(std::uint64_t instructions) {
+  return parts_->next(instructions);
+}
+
+Result<std::unique_ptr<PartCompiler>> PartCompiler::create(
+    const ir::Module& module, const ir::EncodedProgram& encoded, const CompileLimits& limits,
+    const std::vector<std::uint32_t>& first) {
+  WARPHIVE_TRY_ASSIGN(auto machine, make_machine());
+  auto parts = std::make_unique<Parts>(module, encoded, limits, std::move(machine), false);
+  parts->order(first);
+  return std::unique_ptr<PartCompiler>(new PartCompiler(std::move(parts)));
+}
+
+void append(HostObjects& objects, HostObjects part) {
+  std::move(part.objects.begin(), part.objects.end(), std::back_inserter(objects.objects));
+  std::move(part.reasons.begin(), part.reasons.end(), std::back_inserter(objects.reasons));
+  objects.resumes.insert(objects.resumes.end(), part.resumes.begin(), part.resumes.end());
+  objects.ran_out |= part.ran_out;
+  objects.functions.resize(part.functions.size(), Compiled::no);
+  for (std::size_t i = 0; i < part.functions.size(); ++i) {
+    if (part.functions[i] != Compiled::no) objects.functions[i] = part.functions[i];
+  }
+}
+
 Result<HostObjects> compile_host(const ir::Module& module, const ir::EncodedProgram& encoded,
                                  const CompileLimits& limits) {
-  WARPHIVE_TRY_ASSIGN(const auto machine, make_machine());
-  return ProgramCompiler(module, encoded, limits, *machine).run();
+  WARPHIVE_TRY_ASSIGN(auto machine, make_machine());
+  PartCompiler::Parts parts(module, encoded, limits, std::move(machine), true);
+  parts.order({});
+  HostObjects all;
+  while (!parts.done()) {
+    WARPHIVE_TRY_ASSIGN(HostObjects part, parts.next(part_instructions));
+    append(all, std::move(part));
+  }
+  return all;
 }
 
 Result<HostObjects> compile_resume(const ir::Module& module, const ir::EncodedProgram& encoded,
-                                   std::uint32_t insn, const CompileLimits& limits) {
+                                   std::uint32_t insn, const LinkedFunctions* linked,
+                                   const CompileLimits& limits) {
   HostObjects result;
   const ir::Location at = ir::locate(encoded, insn);
   if (at.function == ir::none) return result;
@@ -203,7 +283,7 @@ Result<HostObjects> compile_resume(const ir::Module& module, const ir::EncodedPr
   if (place == ir::none) return result;
   WARPHIVE_TRY_ASSIGN(const auto machine, make_machine());
   llvm::LLVMContext context;
-  Emitter emitter({&module, &encoded}, context, "resume");
+  Emitter emitter({&module, &encoded, linked}, context, "resume");
   llvm::Module& target = emitter.module();
   set_machine(target, *machine);
   if (!emitter.add_resume(at.function, place, analyser.result())) return result;
@@ -261,6 +341,7 @@ struct NativeLibrary::Data {
   }
   /// Addresses of all symbols at once, 0 for those that do not exist.
   Result<std::vector<const void*>> find(const std::vector<std::string>& names) {
+    if (names.empty()) return std::vector<const void*>();
     llvm::orc::SymbolLookupSet wanted;
     std::vector<llvm::orc::SymbolStringPtr> symbols;
     symbols.reserve(names.size());
@@ -279,6 +360,24 @@ struct NativeLibrary::Data {
       addresses.push_back((*found)[symbol].getAddress().toPtr<const void*>());
     }
     return addresses;
+  }
+  /// Lanes may be running code that looks at the targets.
+  Status add_functions(const std::vector<Compiled>& functions) {
+    std::vector<std::uint32_t> made;
+    std::vector<std::string> names;
+    for (std::uint32_t i = 0; i < functions.size(); ++i) {
+      if (functions[i] == Compiled::no) continue;
+      made.push_back(i);
+      names.push_back(function_symbol(i));
+    }
+    WARPHIVE_TRY_ASSIGN(const auto addresses, find(names));
+    for (std::size_t i = 0; i < made.size(); ++i) {
+      abi::NativeTarget& target = targets[made[i]];
+      __atomic_store_n(&target.code, addresses[i], __ATOMIC_RELEASE);
+      __atomic_store_n(&target.compiled, static_cast<std::uint32_t>(functions[made[i]]),
+                       __ATOMIC_RELEASE);
+    }
+    return {};
   }
   Status add_resumes(const std::vector<std::uint32_t>& insns) {
     std::vector<std::string> names;
@@ -329,27 +428,31 @@ Result<std::unique_ptr<NativeLibrary>> NativeLibrary::load(const HostObjects& ob
   if (!library) return codegen_error(take_message(library.takeError()));
   data->library = &*library;
   WARPHIVE_TRY(data->add_objects(objects));
+  // Who has no code refuses.
   std::vector<std::string> names;
-  for (std::uint32_t i = 0; i < module.functions.size(); ++i) {
-    names.push_back(function_symbol(i));
-    names.push_back(thunk_symbol(module.functions[i].type));
+  for (std::uint32_t type = 0; type < module.types.size(); ++type) {
+    names.push_back(refuse_symbol(type));
+    names.push_back(thunk_symbol(type));
   }
   WARPHIVE_TRY_ASSIGN(const auto addresses, data->find(names));
-  for (std::uint32_t i = 0; i < module.functions.size(); ++i) {
+  for (const ir::Function& function : module.functions) {
+    const std::size_t stubs = std::size_t{2} * function.type;
     data->targets.push_back(
-        {.code = addresses[2 * i],
-         .thunk = reinterpret_cast<abi::NativeThunk>(const_cast<void*>(addresses[2 * i + 1])),
-         .type = module.functions[i].type,
-         .compiled = static_cast<std::uint32_t>(objects.functions[i])});
+        {.code = addresses[stubs],
+         .thunk = reinterpret_cast<abi::NativeThunk>(const_cast<void*>(addresses[stubs + 1])),
+         .type = function.type,
+         .compiled = 0});
   }
+  WARPHIVE_TRY(data->add_functions(objects.functions));
   WARPHIVE_TRY(data->add_resumes(objects.resumes));
   data->publish();
   return std::unique_ptr<NativeLibrary>(new NativeLibrary(std::move(data)));
 }
 
-Status NativeLibrary::add(const HostObjects& variants) {
-  WARPHIVE_TRY(data_->add_objects(variants));
-  WARPHIVE_TRY(data_->add_resumes(variants.resumes));
+Status NativeLibrary::add(const HostObjects& objects) {
+  WARPHIVE_TRY(data_->add_objects(objects));
+  WARPHIVE_TRY(data_->add_functions(objects.functions));
+  WARPHIVE_TRY(data_->add_resumes(objects.resumes));
   data_->publish();
   return {};
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/tier.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -13,6 +15,8 @@ namespace {
 constexpr std::uint32_t hot_polls = 1000;
 constexpr std::uint32_t most_variants = 256;
 constexpr std::size_t most_queued = 1024;
+// Instructions of a program's first part; each one that follows is twice as large.
+constexpr std::uint64_t first_part = 250;
 
 }  // namespace
 
@@ -21,16 +25,18 @@ CompileQueue::~CompileQueue() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
     waiting_.clear();
-    changed_.notify_one();
+    changed_.notify_all();
   }
-  if (thread_.joinable()) thread_.join();
+  for (std::thread& thread : threads_) thread.join();
 }
 
 bool CompileQueue::add(std::shared_ptr<ProgramTier> tier) {
   const std::lock_guard lock(mutex_);
   if (waiting_.size() >= most_queued || stopping_) return false;
   waiting_.push_back(std::move(tier));
-  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+  if (waiting_.size() > idle_ && threads_.size() < most_threads_) {
+    threads_.emplace_back([this] { run(); });
+  }
   changed_.notify_one();
   return true;
 }
@@ -40,7 +46,9 @@ void CompileQueue::run() {
     std::shared_ptr<ProgramTier> next;
     {
       std::unique_lock lock(mutex_);
+      ++idle_;
       changed_.wait(lock, [&] { return stopping_ || !waiting_.empty(); });
+      --idle_;
       if (stopping_) return;
       const auto first = std::max_element(
           waiting_.begin(), waiting_.end(),
@@ -76,7 +84,9 @@ void ProgramTier::want(const abi::NativeSlot* slot, std::uint32_t insn) {
 void ProgramTier::note(std::uint32_t insn) {
   const bool has_code = __atomic_load_n(&slot_.code, __ATOMIC_RELAXED) != nullptr;
   if (!has_code) {
-    if (heat_.fetch_add(1, std::memory_order_relaxed) + 1 != hot_polls) return;
+    const std::uint32_t heat = heat_.fetch_add(1, std::memory_order_relaxed);
+    samples_[heat % samples_.size()].store(insn, std::memory_order_relaxed);
+    if (heat + 1 != hot_polls) return;
   } else {
     if (last_wanted_.exchange(insn, std::memory_order_relaxed) == insn) return;
   }
@@ -103,7 +113,13 @@ std::uint32_t ProgramTier::urgency() const {
 }
 
 const Digest& ProgramTier::key() {
-  if (!key_) key_ = program_digest(module_, encoded_, "program");
+  const CompileLimits& limits = services_.limits;
+  if (!key_) {
+    key_ = program_digest(
+        module_, encoded_,
+        fmt::format("program, up to {} {} {} {}", limits.program_instructions, limits.code_bytes,
+                    limits.function.instructions, limits.function.slot_records));
+  }
   return *key_;
 }
 
@@ -149,12 +165,14 @@ bool ProgramTier::use_cached() {
 Status ProgramTier::compile_program(const std::atomic<bool>* stop) {
   if (use_cached()) return {};
   const auto start = std::chrono::steady_clock::now();
-  CompileLimits limits;
+  CompileLimits limits = services_.limits;
   limits.stop = stop;
   auto objects = compile_host(module_, encoded_, limits);
   if (!objects) return tl::unexpected(std::move(objects.error()));
   // A cache that cannot be written costs the next run its start, and this one nothing.
-  if (services_.cache != nullptr) (void)services_.cache->store(key(), *objects);
+  if (services_.cache != nullptr && !objects->ran_out) {
+    (void)services_.cache->store(key(), *objects);
+  }
   return use(std::move(*objects), start, false);
 }
 
@@ -168,12 +186,110 @@ Status ProgramTier::compile_until(const std::atomic<bool>* stop) {
     status_.state = TierState::compiling;
   }
   Status status = compile_program(stop);
-  if (!status) {
-    const std::lock_guard lock(mutex_);
-    status_.state = TierState::failed;
-    status_.reason = status.error().message();
-  }
+  if (!status) fail(status.error());
   return status;
+}
+
+void ProgramTier::fail(const Error& error) {
+  const std::lock_guard lock(mutex_);
+  status_.state = TierState::failed;
+  status_.reason = error.message();
+}
+
+/// By where interpreted lanes were found, and then what these functions call.
+std::vector<std::uint32_t> ProgramTier::hottest_functions() const {
+  std::vector<std::uint32_t> polls(module_.functions.size());
+  std::vector<std::uint32_t> order;
+  const std::size_t count = std::min<std::size_t>(heat_.load(), samples_.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    const ir::Location at = ir::locate(encoded_, samples_[i].load(std::memory_order_relaxed));
+    if (at.function != ir::none && polls[at.function]++ == 0) order.push_back(at.function);
+  }
+  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return polls[a] != polls[b] ? polls[a] > polls[b] : a < b;
+  });
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    for (const ir::Inst& inst : module_.functions[order[i]].code) {
+      if (inst.op != ir::Op::call) continue;
+      const std::uint32_t callee = ir::imm_low(inst);
+      if (polls[callee]++ == 0) order.push_back(callee);
+    }
+  }
+  return order;
+}
+
+/// The next part of the program, small ones first: lanes use each once it is there.
+void ProgramTier::compile_part(const std::atomic<bool>& stop) {
+  if (parts_ == nullptr) {
+    {
+      const std::lock_guard lock(mutex_);
+      status_.state = TierState::compiling;
+    }
+    if (use_cached()) return;
+    start_ = std::chrono::steady_clock::now();
+    CompileLimits limits = services_.limits;
+    limits.stop = &stop;
+    auto parts = PartCompiler::create(module_, encoded_, limits, hottest_functions());
+    if (!parts) return fail(parts.error());
+    parts_ = std::move(*parts);
+    made_ = {};
+    part_size_ = first_part;
+  }
+  auto part = parts_->next(part_size_);
+  if (!part) {
+    parts_.reset();
+    return fail(part.error());
+  }
+  part_size_ = std::min(part_size_ * 2, part_instructions);
+  Status added;
+  if (library_ == nullptr) {
+    auto library = NativeLibrary::load(*part, module_);
+    if (library) {
+      const std::lock_guard lock(mutex_);
+      library_ = std::move(*library);
+    } else {
+      added = tl::unexpected(std::move(library.error()));
+    }
+  } else {
+    added = library_->add(*part);
+  }
+  if (!added) {
+    parts_.reset();
+    return fail(added.error());
+  }
+  publish();
+  append(made_, std::move(*part));
+  const bool done = parts_->done();
+  {
+    const std::lock_guard lock(mutex_);
+    status_.functions = status_.interpreted = 0;
+    for (std::size_t i = 0; i < made_.functions.size(); ++i) {
+      if (!parts_->linked()[i]) continue;
+      ++(made_.functions[i] == Compiled::no ? status_.interpreted : status_.functions);
+    }
+    status_.reasons = made_.reasons;
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start_;
+    status_.compile_seconds = taken.count();
+    if (done) status_.state = TierState::ready;
+  }
+  if (!done) return;
+  parts_.reset();
+  // A cache that cannot be written costs the next run its start, and this one nothing.
+  if (services_.cache != nullptr && !made_.ran_out) (void)services_.cache->store(key(), made_);
+  made_ = {};
+}
+
+void ProgramTier::compile_variant(std::uint32_t insn) {
+  auto variant =
+      compile_resume(module_, encoded_, insn, parts_ == nullptr ? nullptr : &parts_->linked());
+  if (!variant || variant->resumes.empty()) return;
+  const std::uint32_t place = variant->resumes.front();
+  if (std::find(places_.begin(), places_.end(), place) != places_.end()) return;
+  places_.push_back(place);
+  if (!library_->add(*variant)) return;
+  publish();
+  const std::lock_guard lock(mutex_);
+  ++status_.variants;
 }
 
 void ProgramTier::run_jobs(const std::atomic<bool>& stop) {
@@ -185,7 +301,7 @@ void ProgramTier::run_jobs(const std::atomic<bool>& stop) {
       const std::lock_guard lock(mutex_);
       // It may have become hot while its code was looked for.
       const bool wanted = library_ != nullptr
-                              ? !wanted_.empty()
+                              ? !wanted_.empty() || parts_ != nullptr
                               : heat_.load(std::memory_order_relaxed) >= hot_polls &&
                                     status_.state != TierState::failed;
       if (owner == nullptr || !wanted || stop.load()) {
@@ -193,24 +309,17 @@ void ProgramTier::run_jobs(const std::atomic<bool>& stop) {
         idle_.notify_all();
         return;
       }
-      if (library_ != nullptr) {
+      if (library_ != nullptr && !wanted_.empty()) {
         insn = wanted_.back();
         wanted_.pop_back();
       }
     }
-    if (library_ == nullptr) {
-      (void)compile_until(&stop);  // its status says what failed
-      continue;
+    // Where lanes are now comes before what they may call later.
+    if (insn != 0) {
+      compile_variant(insn);
+    } else {
+      compile_part(stop);
     }
-    auto variant = compile_resume(module_, encoded_, insn);
-    if (!variant || variant->resumes.empty()) continue;
-    const std::uint32_t place = variant->resumes.front();
-    if (std::find(places_.begin(), places_.end(), place) != places_.end()) continue;
-    places_.push_back(place);
-    if (!library_->add(*variant)) continue;
-    publish();
-    const std::lock_guard lock(mutex_);
-    ++status_.variants;
   }
 }
 

@@ -2,6 +2,7 @@
 // The compiled side of a program: when its code is made, in the background, and where it appears.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -46,12 +47,12 @@ struct TierStatus {
 
 class ProgramTier;
 
-/// Programs that want code, and the thread that gets it: first from the cache, then from the
+/// Programs that want code, and the threads that get it: first from the cache, then from the
 /// compiler, the hottest program first. Its end drops what waits
 /// and stops what is being made, after the part that LLVM is at. Thread-safe.
 class CompileQueue {
  public:
-  CompileQueue() = default;
+  explicit CompileQueue(unsigned threads = 1) : most_threads_(threads) {}
   ~CompileQueue();
   CompileQueue(const CompileQueue&) = delete;
   CompileQueue& operator=(const CompileQueue&) = delete;
@@ -66,7 +67,9 @@ class CompileQueue {
   std::condition_variable changed_;
   std::vector<std::shared_ptr<ProgramTier>> waiting_;
   std::atomic<bool> stopping_ = false;  // written under the mutex
-  std::thread thread_;
+  const unsigned most_threads_;
+  unsigned idle_ = 0;
+  std::vector<std::thread> threads_;
 };
 
 /// What tiers share with others.
@@ -76,6 +79,7 @@ struct TierServices {
   /// Programs up to here wait for what the cache has: some milliseconds. Larger ones start
   /// interpreted and go over to it.
   std::size_t most_insns_at_once = 20'000;
+  CompileLimits limits = {};  // `stop` is not used
 };
 
 /// Thread-safe. Made by make(); the program that it belongs to is kept alive while code is made.
@@ -113,6 +117,10 @@ class ProgramTier : public std::enable_shared_from_this<ProgramTier> {
   Status compile_until(const std::atomic<bool>* stop);
   void publish();
   Status compile_program(const std::atomic<bool>* stop);
+  void compile_part(const std::atomic<bool>& stop);
+  void compile_variant(std::uint32_t insn);
+  [[nodiscard]] std::vector<std::uint32_t> hottest_functions() const;
+  void fail(const Error& error);
   Status use(HostObjects objects, std::chrono::steady_clock::time_point start, bool from_cache);
   bool use_cached();  // false where the cache has nothing
   void enqueue();     // under the mutex
@@ -124,18 +132,24 @@ class ProgramTier : public std::enable_shared_from_this<ProgramTier> {
   const ir::EncodedProgram& encoded_;
   const TierServices services_;
   Slot slot_;
-  std::atomic<std::uint32_t> heat_{0};           // polls of interpreted lanes
+  std::atomic<std::uint32_t> heat_{0};  // polls of interpreted lanes
+  /// The instructions of the latest ones, which says where time is spent.
+  std::array<std::atomic<std::uint32_t>, 1024> samples_ = {};
   std::atomic<std::uint32_t> last_wanted_{~0u};  // keeps most repeats off the mutex
   std::atomic<bool> looks_up_ = false;           // the queue's thread has yet to ask the cache
   mutable std::mutex mutex_;                     // guards what follows
   mutable std::condition_variable idle_;
   bool queued_ = false;
   TierStatus status_;
-  std::set<std::uint32_t> seen_;            // instructions that were asked for
-  std::vector<std::uint32_t> wanted_;       // of those, not looked at yet
-  std::unique_ptr<NativeLibrary> library_;  // used by one compiling thread at a time
-  std::vector<std::uint32_t> places_;       // of variants; likewise
-  std::optional<Digest> key_;               // once it was asked for; likewise
+  std::set<std::uint32_t> seen_;                 // instructions that were asked for
+  std::vector<std::uint32_t> wanted_;            // of those, not looked at yet
+  std::unique_ptr<NativeLibrary> library_;       // used by one compiling thread at a time
+  std::vector<std::uint32_t> places_;            // of variants; likewise
+  std::unique_ptr<PartCompiler> parts_;          // while the program is not all compiled; likewise
+  std::uint64_t part_size_ = 0;                  // of the next one; likewise
+  HostObjects made_;                             // by them; likewise
+  std::chrono::steady_clock::time_point start_;  // of compiling it; likewise
+  std::optional<Digest> key_;                    // once it was asked for; likewise
 };
 
 }  // namespace warphive::codegen

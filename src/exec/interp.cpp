@@ -163,7 +163,7 @@ __attribute__((noinline)) WARPHIVE_CALLS_NATIVE int64_t call_native(HostMachine&
   const abi::NativeTarget& target = context.targets[function];
   const abi::FunctionEntry& entry = m.function(function);
   const uint32_t frame_slots = static_cast<uint32_t>(m.insn_at(entry.entry).imm);
-  if (target.compiled == 0 || !m.frame_fits(insn.a, frame_slots)) return abi::native_refused;
+  if (compiled_as(target) == 0 || !m.frame_fits(insn.a, frame_slots)) return abi::native_refused;
   uint64_t* const fp = m.fp() + insn.a;
   fp[entry.header_slot] = abi::pack_header(m.index() + 1, insn.a);
   const uint64_t frame = pack_frame(static_cast<uint32_t>(context.stack_end - fp),

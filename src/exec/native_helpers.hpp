@@ -144,7 +144,7 @@ int64_t enter_native(typename M::Context& context, const abi::NativeCode& code, 
   int64_t result = native_absent;
   const uint32_t function = function_starting_at(*context.code, header.pc);
   if (function < context.code->function_count &&
-      code.targets[function].compiled == abi::native_anywhere) {
+      compiled_as(code.targets[function]) == abi::native_anywhere) {
     result = M::call_thunk(code.targets[function], context, frame, fuel);
   } else if (const abi::NativeResumeCode resume = find_resume(code, header.pc)) {
     result = M::call_resume(resume, context, frame, fuel);

@@ -57,12 +57,21 @@ inline uint32_t function_holding(const abi::Code& code, uint32_t insn) {
   return first;
 }
 
+/// NativeTarget::compiled. On hosts code may appear at any time.
+inline uint32_t compiled_as(const abi::NativeTarget& target) {
+#if defined(__NVPTX__)
+  return target.compiled;
+#else
+  return __atomic_load_n(&target.compiled, __ATOMIC_ACQUIRE);
+#endif
+}
+
 /// Whether compiled code can go on at `insn`.
 inline bool can_enter(const abi::Code& code, const abi::NativeCode& native, uint32_t insn) {
   if (find_resume(native, insn) != nullptr) return true;
   const uint32_t function = function_starting_at(code, insn);
   return function < code.function_count &&
-         native.targets[function].compiled == abi::native_anywhere;
+         compiled_as(native.targets[function]) == abi::native_anywhere;
 }
 
 }  // namespace warphive::exec
