@@ -3,17 +3,19 @@
 """The compiled tier on one core: Warphive and wasmtime's Cranelift, with and without metering, and the
 same C compiled natively, in the same run.
 
-usage: jit_peers.py WARPHIVE GUESTS_DIR [--json FILE] [--repeat N] [--only NAME]
+usage: jit_peers.py WARPHIVE GUESTS_DIR [--json FILE] [--repeat N] [--only NAME] [--sources DIR]
 
-Programs and arguments are those of interp_peers.py, more calls of each; compile time is not counted. Results must be
+With --sources (tests/programs) the same C, compiled by clang-19 -O2 for this machine, runs too. Programs and arguments are those of interp_peers.py, more calls of each; compile time is not counted. Results must be
 equal. Figures are the best of the rounds, which are interleaved.
 """
 
 import argparse
+import ctypes
 import json
 import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 
 from interp_peers import PROGRAMS, geomean
@@ -47,6 +49,20 @@ class Wasmtime:
         return time.perf_counter() - start, values
 
 
+class Native:
+    def __init__(self, source, folder):
+        library = pathlib.Path(folder, source.stem + ".so")
+        subprocess.run(["clang-19", "-O2", "-ffp-contract=off", "-Wno-unknown-attributes", "-shared", "-fPIC", source, "-o", library, "-lm"],
+                       check=True, stderr=subprocess.DEVNULL)
+        self.run = ctypes.CDLL(str(library)).run
+        self.run.argtypes = [ctypes.c_int32, ctypes.c_int32]
+
+    def call(self, n, calls):
+        start = time.perf_counter()
+        values = [self.run(seed, n) for seed in range(1, calls + 1)]
+        return time.perf_counter() - start, values
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("warphive")
@@ -54,9 +70,12 @@ def main():
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--only")
+    parser.add_argument("--sources", type=pathlib.Path)
     options = parser.parse_args()
     rows = []
-    print(f"{'program':14} {'metered':>9} {'unmetered':>9} {'wasmtime':>9} {'+ fuel':>9} s   unmetered/wasmtime  metered/wasmtime  metered/+fuel  metering cost")
+    folder = tempfile.TemporaryDirectory()
+    print(f"{'program':14} {'metered':>9} {'unmetered':>9} {'wasmtime':>9} {'+ fuel':>9} {'native':>9} s   unmetered/wasmtime  metered/wasmtime  "
+          "metered/+fuel  metering cost  unmetered/native")
     for name, (n, calls) in PROGRAMS.items():
         wasm = options.guests / f"{name}.wasm"
         if (options.only and options.only != name) or not wasm.exists():
@@ -65,13 +84,17 @@ def main():
         data = wasm.read_bytes()
         plain, fuelled = Wasmtime(data, False), Wasmtime(data, True)
         best, values = {}, {}
+        runs = [
+            ("metered", lambda: warphive(options.warphive, wasm, n, calls, "on")),
+            ("unmetered", lambda: warphive(options.warphive, wasm, n, calls, "off")),
+            ("wasmtime", lambda: plain.call(n, calls)),
+            ("wasmtime_fuel", lambda: fuelled.call(n, calls)),
+        ]
+        if options.sources:
+            native = Native(options.sources / f"{name}.c", folder.name)
+            runs.append(("native", lambda: native.call(n, calls)))
         for _ in range(options.repeat):
-            for key, run in (
-                ("metered", lambda: warphive(options.warphive, wasm, n, calls, "on")),
-                ("unmetered", lambda: warphive(options.warphive, wasm, n, calls, "off")),
-                ("wasmtime", lambda: plain.call(n, calls)),
-                ("wasmtime_fuel", lambda: fuelled.call(n, calls)),
-            ):
+            for key, run in runs:
                 seconds, value = run()
                 best[key] = min(best.get(key, seconds), seconds)
                 values[key] = [v & 0xFFFFFFFF for v in value]
@@ -84,14 +107,17 @@ def main():
             "fuel": best["wasmtime_fuel"] / best["metered"],
             "cost": best["metered"] / best["unmetered"],
         }
+        if options.sources:
+            ratios["native"] = best["native"] / best["unmetered"]
         rows.append({"program": name, "n": n, "calls": calls, "seconds": best, "ratios": ratios})
         print(
-            f"{name:14} {best['metered']:9.4f} {best['unmetered']:9.4f} {best['wasmtime']:9.4f} {best['wasmtime_fuel']:9.4f}"
-            f"     {ratios['unmetered']:17.2f} {ratios['metered']:17.2f} {ratios['fuel']:14.2f} {ratios['cost']:14.2f}",
+            f"{name:14} {best['metered']:9.4f} {best['unmetered']:9.4f} {best['wasmtime']:9.4f} {best['wasmtime_fuel']:9.4f} {best.get('native', 0):9.4f}"
+            f"     {ratios['unmetered']:17.2f} {ratios['metered']:17.2f} {ratios['fuel']:14.2f} {ratios['cost']:14.2f} {ratios.get('native', 0):17.2f}",
             flush=True,
         )
-    means = {key: geomean([row["ratios"][key] for row in rows]) for key in ("unmetered", "metered", "fuel", "cost")}
-    print(f"{'geometric mean':58} {means['unmetered']:17.2f} {means['metered']:17.2f} {means['fuel']:14.2f} {means['cost']:14.2f}")
+    means = {key: geomean([row["ratios"][key] for row in rows]) for key in rows[0]["ratios"]}
+    print(f"{'geometric mean':68} {means['unmetered']:17.2f} {means['metered']:17.2f} {means['fuel']:14.2f} {means['cost']:14.2f} "
+          f"{means.get('native', 0):17.2f}")
     if options.json:
         options.json.write_text(json.dumps({"rows": rows, "geometric_means": means}, indent=1) + "\n")
 

@@ -24,7 +24,7 @@ if [[ -x $python ]]; then
 fi
 if [[ -x $python ]]; then
   printf '\n== compiled tier against wasmtime, one core\n'
-  "$python" bench/jit_peers.py "$bin/warphive" build/release/guests --json "$out/jit_peers.json"
+  "$python" bench/jit_peers.py "$bin/warphive" build/release/guests --sources tests/programs --json "$out/jit_peers.json"
 fi
 printf '\n== swarm: parallel efficiency, spawn, idle memory, start\n'
 library=$(ls .venv/lib/python3*/site-packages/wasmtime/linux-*/_libwasmtime.so 2>/dev/null | head -n 1 || true)
