@@ -145,6 +145,32 @@ TEST(Tiers, automatic_goes_over_to_compiled_code_while_a_call_runs) {
   EXPECT_LT(slices, 1000u);
 }
 
+TEST(Tiers, code_that_appears_part_by_part_changes_nothing) {
+  for (const char* name : {"json", "coremark_like", "queens"}) {
+    const Engine engine = engine_of(Tier::automatic);
+    const Engine interp = engine_of(Tier::interp);
+    const auto run = [&](const Engine& on, const Program& program) {
+      Swarm swarm = must(on.create_swarm());
+      const auto ids = must(swarm.spawn(program, 1));
+      const std::vector<Value> args{Value::i32(1), Value::i32(6)};
+      return end_of(swarm, must(swarm.dispatch(ids, must(program.find_function("run")), args)));
+    };
+    const Program program = guest_program(engine, name);
+    const End whole = run(interp, guest_program(interp, name));
+    ASSERT_EQ(whole.exit, Exit::returned);
+    bool was_partial = false;
+    while (program.tier_status().state != "ready") {
+      ASSERT_EQ(run(engine, program), whole) << name;
+      const TierStatus status = program.tier_status();
+      ASSERT_NE(status.state, "failed") << status.failure;
+      was_partial |= status.state == "compiling" && status.functions > 0;
+    }
+    EXPECT_EQ(run(engine, program), whole) << name;
+    EXPECT_EQ(program.tier_status().interpreted, 0u);
+    if (std::string(name) == "json") EXPECT_TRUE(was_partial);
+  }
+}
+
 TEST(Tiers, host_calls_in_compiled_code) {
   std::string outs[2];
   std::uint64_t instructions[2] = {};
