@@ -20,7 +20,7 @@ import time
 
 from interp_peers import PROGRAMS, geomean
 
-SCALE = 4  # as many calls as interp_peers.py makes of each
+SCALE = 20  # times as many calls as interp_peers.py makes of each
 
 
 def warphive(binary, wasm, n, calls, metering):

@@ -2,6 +2,7 @@
 #include "warphive/host.hpp"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <stdexcept>
 
@@ -14,8 +15,9 @@ namespace {
 /// arguments. What it throws ends as a trap of the call.
 class UserCall final : public HostCall {
  public:
-  UserCall(sys::HostCall& call, const ir::FunctionType& type)
-      : call_(&call), type_(&type), results_(type.results.size()) {}
+  UserCall(sys::HostCall& call, const ir::FunctionType& type) : call_(&call), type_(&type) {
+    if (type.results.size() > few_.size()) many_.resize(type.results.size());
+  }
 
   [[nodiscard]] std::uint64_t ordinal() const override { return call_->header->ordinal; }
   [[nodiscard]] Value arg(std::size_t i) const override {
@@ -23,11 +25,11 @@ class UserCall final : public HostCall {
     return value_of(type_->params[i], call_->values[i]);
   }
   void set_result(std::size_t i, Value value) override {
-    if (i >= results_.size()) throw std::out_of_range("result of a host call");
+    if (i >= type_->results.size()) throw std::out_of_range("result of a host call");
     if (to_internal(value.type) != type_->results[i]) {
       throw std::invalid_argument("type of a host call's result");
     }
-    results_[i] = slot_of(value);
+    (many_.empty() ? few_[i] : many_[i]) = slot_of(value);
   }
   [[nodiscard]] std::uint64_t memory_size() const override { return call_->memory->size(); }
   [[nodiscard]] bool read_memory(std::uint64_t address, std::span<std::byte> to) const override {
@@ -50,14 +52,16 @@ class UserCall final : public HostCall {
 
   void finish() {
     if (call_->verdict == abi::Exit::ready) {
-      std::copy(results_.begin(), results_.end(), call_->values.begin());
+      const std::uint64_t* const results = many_.empty() ? few_.data() : many_.data();
+      std::copy_n(results, type_->results.size(), call_->values.begin());
     }
   }
 
  private:
   sys::HostCall* call_;  // borrowed, likewise the next
   const ir::FunctionType* type_;
-  std::vector<std::uint64_t> results_;
+  std::array<std::uint64_t, 4> few_ = {};  // results, or
+  std::vector<std::uint64_t> many_;
 };
 
 }  // namespace
