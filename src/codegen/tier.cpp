@@ -196,7 +196,8 @@ void ProgramTier::fail(const Error& error) {
   status_.reason = error.message();
 }
 
-/// By where interpreted lanes were found, and then what these functions call.
+/// Where interpreted lanes were found, the most often for the size first, and then what these
+/// functions call.
 std::vector<std::uint32_t> ProgramTier::hottest_functions() const {
   std::vector<std::uint32_t> polls(module_.functions.size());
   std::vector<std::uint32_t> order;
@@ -205,8 +206,13 @@ std::vector<std::uint32_t> ProgramTier::hottest_functions() const {
     const ir::Location at = ir::locate(encoded_, samples_[i].load(std::memory_order_relaxed));
     if (at.function != ir::none && polls[at.function]++ == 0) order.push_back(at.function);
   }
+  std::vector<double> gain(module_.functions.size());
+  for (const std::uint32_t function : order) {
+    gain[function] =
+        polls[function] / static_cast<double>(size_of(module_.functions[function]) + 1);
+  }
   std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
-    return polls[a] != polls[b] ? polls[a] > polls[b] : a < b;
+    return gain[a] != gain[b] ? gain[a] > gain[b] : a < b;
   });
   for (std::size_t i = 0; i < order.size(); ++i) {
     for (const ir::Inst& inst : module_.functions[order[i]].code) {
@@ -279,6 +285,13 @@ void ProgramTier::compile_part(const std::atomic<bool>& stop) {
   made_ = {};
 }
 
+/// Whether a variant is worth it before all of the program is compiled: one for each function that
+/// has code, since what lanes are stopped at then is often a call of one that has none yet.
+bool ProgramTier::enters_early(std::uint32_t insn) {
+  const std::uint32_t function = ir::locate(encoded_, insn).function;
+  return function != ir::none && parts_->linked()[function] && entered_.insert(function).second;
+}
+
 void ProgramTier::compile_variant(std::uint32_t insn) {
   auto variant =
       compile_resume(module_, encoded_, insn, parts_ == nullptr ? nullptr : &parts_->linked());
@@ -312,6 +325,11 @@ void ProgramTier::run_jobs(const std::atomic<bool>& stop) {
       if (library_ != nullptr && !wanted_.empty()) {
         insn = wanted_.back();
         wanted_.pop_back();
+        if (parts_ != nullptr && !enters_early(insn)) {
+          seen_.erase(insn);  // to be asked for again
+          last_wanted_.store(~0u, std::memory_order_relaxed);
+          insn = 0;
+        }
       }
     }
     // Where lanes are now comes before what they may call later.

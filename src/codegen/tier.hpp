@@ -118,6 +118,7 @@ class ProgramTier : public std::enable_shared_from_this<ProgramTier> {
   void publish();
   Status compile_program(const std::atomic<bool>* stop);
   void compile_part(const std::atomic<bool>& stop);
+  bool enters_early(std::uint32_t insn);
   void compile_variant(std::uint32_t insn);
   [[nodiscard]] std::vector<std::uint32_t> hottest_functions() const;
   void fail(const Error& error);
@@ -146,6 +147,7 @@ class ProgramTier : public std::enable_shared_from_this<ProgramTier> {
   std::unique_ptr<NativeLibrary> library_;       // used by one compiling thread at a time
   std::vector<std::uint32_t> places_;            // of variants; likewise
   std::unique_ptr<PartCompiler> parts_;          // while the program is not all compiled; likewise
+  std::set<std::uint32_t> entered_;              // functions with a variant meanwhile; likewise
   std::uint64_t part_size_ = 0;                  // of the next one; likewise
   HostObjects made_;                             // by them; likewise
   std::chrono::steady_clock::time_point start_;  // of compiling it; likewise
