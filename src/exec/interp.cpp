@@ -9,6 +9,7 @@
 #include "exec/interp_context.hpp"
 #include "exec/loop.hpp"
 #include "exec/native.hpp"
+#include "exec/native_lookup.hpp"
 #include "exec/native_helpers.hpp"
 #include "ir/encode.hpp"
 
