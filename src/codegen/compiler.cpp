@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <iterator>
 #include <mutex>
 #include <utility>
@@ -427,6 +428,13 @@ Result<std::unique_ptr<NativeLibrary>> NativeLibrary::load(const HostObjects& ob
   auto library = data->session.createJITDylib("program");
   if (!library) return codegen_error(take_message(library.takeError()));
   data->library = &*library;
+  // What LLVM makes of stores of many zeros.
+  const llvm::orc::ExecutorSymbolDef fill(llvm::orc::ExecutorAddr::fromPtr(&std::memset),
+                                          llvm::JITSymbolFlags::Exported);
+  if (llvm::Error error =
+          library->define(llvm::orc::absoluteSymbols({{data->session.intern("memset"), fill}}))) {
+    return codegen_error(take_message(std::move(error)));
+  }
   WARPHIVE_TRY(data->add_objects(objects));
   // Who has no code refuses.
   std::vector<std::string> names;

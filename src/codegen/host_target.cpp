@@ -183,7 +183,6 @@ class HostCode final : public Target {
   void describe(llvm::Function& function) const override {
     function.setVisibility(llvm::GlobalValue::HiddenVisibility);
     function.setDSOLocal(true);
-    function.addFnAttr("no-builtins");  // stores of many zeros become no call of memset
   }
   // A register that calls leave as it is: nobody has to save or move the context.
   void describe_guest(llvm::Function& function) const override {
