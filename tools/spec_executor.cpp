@@ -13,6 +13,7 @@ std::span<const ExecutorKind> executor_kinds() {
       ExecutorKind{"interp.cpu", make_interp_cpu_executor},
       ExecutorKind{"interp.sliced", make_interp_sliced_executor},
       ExecutorKind{"interp.loop", make_interp_loop_executor},
+      ExecutorKind{"interp.cuda", make_interp_cuda_executor},
       ExecutorKind{"jit.cpu", make_jit_cpu_executor},
       ExecutorKind{"jit.sliced", make_jit_sliced_executor},
       ExecutorKind{"jit.sim", make_jit_sim_executor},

@@ -70,6 +70,8 @@ Result<std::unique_ptr<Executor>> make_interp_cpu_executor(ir::Module linked);
 Result<std::unique_ptr<Executor>> make_interp_sliced_executor(ir::Module linked);
 /// `interp.loop`: the interpreter in the form that device programs use, without the runtime.
 Result<std::unique_ptr<Executor>> make_interp_loop_executor(ir::Module linked);
+/// `interp.cuda`: as interp.cpu, on the first CUDA device.
+Result<std::unique_ptr<Executor>> make_interp_cuda_executor(ir::Module linked);
 /// `jit.cpu`: as interp.cpu, compiled before the first call; `jit.sliced`: stopped and resumed all
 /// the time, in compiled code where there is some for the place.
 Result<std::unique_ptr<Executor>> make_jit_cpu_executor(ir::Module linked);

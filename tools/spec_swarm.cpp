@@ -6,6 +6,7 @@
 
 #include "base/result.hpp"
 #include "hal/cpu/device.hpp"
+#include "hal/cuda/device.hpp"
 #include "runtime/program.hpp"
 #include "runtime/swarm.hpp"
 #include "tools/spec_executor.hpp"
@@ -23,10 +24,12 @@ void refuse(std::span<sys::HostCall> calls) {
 class SwarmExecutor final : public Executor {
  public:
   enum class Slices : std::uint8_t { one, many };
+  using OpenDevice = Result<std::shared_ptr<hal::Device>> (*)();
 
   static Result<std::unique_ptr<Executor>> make(ir::Module linked, runtime::Tiers tiers,
-                                                Slices slices) {
+                                                Slices slices, OpenDevice open = open_cpu) {
     auto executor = std::make_unique<SwarmExecutor>();
+    WARPHIVE_TRY_ASSIGN(executor->device_, open());
     if (slices == Slices::many) executor->slices_.emplace(linked.functions.size());
     WARPHIVE_TRY(executor->set_up(std::move(linked), tiers));
     return executor;
@@ -69,9 +72,10 @@ class SwarmExecutor final : public Executor {
   }
 
  private:
+  static Result<std::shared_ptr<hal::Device>> open_cpu() {
+    return hal::cpu::create_device({.threads = 1});
+  }
   Status set_up(ir::Module linked, runtime::Tiers tiers) {
-    WARPHIVE_TRY_ASSIGN(const std::shared_ptr<hal::Device> device,
-                        hal::cpu::create_device({.threads = 1}));
     WARPHIVE_TRY_ASSIGN(
         program_,
         runtime::make_program(std::move(linked), {.tiers = tiers, .services = {nullptr, queue_}}));
@@ -79,7 +83,7 @@ class SwarmExecutor final : public Executor {
       WARPHIVE_TRY(
           registry_.add({host.module, host.field, program_->module.types[host.type], refuse}));
     }
-    WARPHIVE_TRY_ASSIGN(swarm_, runtime::Swarm::create(device, {.registry = &registry_}));
+    WARPHIVE_TRY_ASSIGN(swarm_, runtime::Swarm::create(device_, {.registry = &registry_}));
     WARPHIVE_TRY_ASSIGN(
         ids_,
         swarm_->spawn(program_, 1, {.memory_pages = room_pages, .table_elements = room_elements},
@@ -94,6 +98,7 @@ class SwarmExecutor final : public Executor {
     return std::min(left, 1 + (number >> 8) % (number % 16 == 0 ? 20'000 : 60));
   }
 
+  std::shared_ptr<hal::Device> device_;
   std::optional<std::mt19937_64> slices_;
   std::shared_ptr<codegen::CompileQueue> queue_ = std::make_shared<codegen::CompileQueue>();
   std::shared_ptr<const runtime::Program> program_;
@@ -111,6 +116,11 @@ Result<std::unique_ptr<Executor>> make_interp_cpu_executor(ir::Module linked) {
 Result<std::unique_ptr<Executor>> make_interp_sliced_executor(ir::Module linked) {
   return SwarmExecutor::make(std::move(linked), runtime::Tiers::interp,
                              SwarmExecutor::Slices::many);
+}
+
+Result<std::unique_ptr<Executor>> make_interp_cuda_executor(ir::Module linked) {
+  return SwarmExecutor::make(std::move(linked), runtime::Tiers::interp, SwarmExecutor::Slices::one,
+                             [] { return hal::cuda::create_device(); });
 }
 
 Result<std::unique_ptr<Executor>> make_jit_cpu_executor(ir::Module linked) {

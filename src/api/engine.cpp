@@ -9,13 +9,13 @@
 #include "api/data.hpp"
 #include "base/result.hpp"
 #include "hal/cpu/device.hpp"
+#include "hal/cuda/device.hpp"
 #include "ir/link.hpp"
 
 namespace warphive {
 namespace {
 
 constexpr unsigned most_compile_threads = 4;
-constexpr const char* no_cuda = "this build has no support for CUDA devices";
 
 bool is_cuda(const std::string& device) {
   return device == "cuda" || (device.size() > 5 && device.starts_with("cuda:") &&
@@ -73,24 +73,42 @@ const sys::HostEntry* detail::EngineData::find(std::string_view module,
   return nullptr;
 }
 
-Result<Engine> Engine::create(const EngineOptions& options) {
-  if (is_cuda(options.device)) {
-    return base::error(ErrorCode::unavailable, ErrorPhase::none,
-                       "Device ({}) is not available: {}.", options.device, no_cuda);
+namespace {
+
+Result<std::shared_ptr<hal::Device>> open_cuda(const std::string& name) {
+  hal::cuda::DeviceOptions options;
+  if (const std::size_t colon = name.find(':'); colon != std::string::npos) {
+    constexpr std::size_t most_digits = 6;
+    const std::string digits = name.substr(colon + 1);
+    options.ordinal = digits.size() > most_digits ? ~std::uint32_t{0}
+                                                  : static_cast<std::uint32_t>(std::stoul(digits));
   }
-  if (options.device != "auto" && options.device != "cpu") {
+  auto device = hal::cuda::create_device(options);
+  if (device) return device;
+  return base::error(ErrorCode::unavailable, ErrorPhase::none, "Device ({}) is not available: {}.",
+                     name, device.error().message());
+}
+
+}  // namespace
+
+Result<Engine> Engine::create(const EngineOptions& options) {
+  auto data = std::make_shared<detail::EngineData>();
+  data->options = options;
+  if (is_cuda(options.device)) {
+    WARPHIVE_TRY_ASSIGN(data->device, open_cuda(options.device));
+    data->options.tier = Tier::interp;
+  } else if (options.device == "auto" || options.device == "cpu") {
+    WARPHIVE_TRY_ASSIGN(data->device, hal::cpu::create_device({.threads = options.threads}));
+  } else {
     return base::error(ErrorCode::not_found, ErrorPhase::none,
                        "Device ({}) is not known; there are (auto, cpu, cuda, cuda:N).",
                        options.device);
   }
-  auto data = std::make_shared<detail::EngineData>();
-  data->options = options;
-  WARPHIVE_TRY_ASSIGN(data->device, hal::cpu::create_device({.threads = options.threads}));
-  if (options.tier != Tier::interp) {
+  if (data->options.tier != Tier::interp) {
     data->compile_queue = std::make_shared<codegen::CompileQueue>(
         std::clamp(std::thread::hardware_concurrency() / 2, 1u, most_compile_threads));
   }
-  if (options.cache && options.tier != Tier::interp) {
+  if (options.cache && data->options.tier != Tier::interp) {
     // A cache that cannot be used costs time only.
     auto cache = codegen::CodeCache::open({.directory = options.cache_directory});
     if (cache) data->cache = std::move(*cache);
@@ -106,8 +124,21 @@ Result<Engine> Engine::create(const EngineOptions& options) {
 
 std::vector<DeviceInfo> Engine::devices() {
   const hal::DeviceInfo cpu = hal::cpu::describe();
-  return {{.name = cpu.name, .description = cpu.description, .available = true, .reason = {}},
-          {.name = "cuda", .description = "NVIDIA GPU", .available = false, .reason = no_cuda}};
+  std::vector<DeviceInfo> devices = {
+      {.name = cpu.name, .description = cpu.description, .available = true, .reason = {}}};
+  const auto cuda = hal::cuda::describe();
+  if (!cuda) {
+    devices.push_back({.name = "cuda",
+                       .description = "NVIDIA GPU",
+                       .available = false,
+                       .reason = cuda.error().message()});
+    return devices;
+  }
+  for (const hal::DeviceInfo& device : *cuda) {
+    devices.push_back(
+        {.name = device.name, .description = device.description, .available = true, .reason = {}});
+  }
+  return devices;
 }
 
 std::string Engine::device() const { return data_->device->info().name; }

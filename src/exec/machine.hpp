@@ -38,10 +38,14 @@ namespace warphive::exec {
 /// its out-of-line form must run instead.
 enum class Step : uint8_t { next, jump, slow, stop };
 
+/// What all ops share and few calls reach is not repeated in device programs, whose assembler takes
+/// longer for larger functions.
 #if defined(__NVPTX__)
 #define WARPHIVE_INLINE inline
+#define WARPHIVE_OUTLINE __attribute__((noinline))
 #else
 #define WARPHIVE_INLINE __attribute__((always_inline)) inline
+#define WARPHIVE_OUTLINE
 #endif
 
 /// Accounts what was spent of the current grant, so that the header's fuel is exact.
@@ -65,7 +69,7 @@ Step stop(M& m, abi::Exit exit, uint32_t at) {
 
 /// Stops at the current instruction; frames stay for a backtrace.
 template <class M>
-Step trap(M& m, abi::TrapKind kind) {
+WARPHIVE_OUTLINE Step trap(M& m, abi::TrapKind kind) {
   stop(m, abi::Exit::trapped, m.index());
   m.header().trap = kind;
   return Step::stop;
@@ -73,7 +77,7 @@ Step trap(M& m, abi::TrapKind kind) {
 
 /// Pays a charge that the grant does not cover: polls, then takes a new grant, or stops at `at`.
 template <class M>
-Step pay_slow(M& m, uint64_t units, uint32_t at) {
+WARPHIVE_OUTLINE Step pay_slow(M& m, uint64_t units, uint32_t at) {
   settle(m);
   if (m.stop_raised()) return stop(m, abi::Exit::cancelled, at);
   if (m.switch_wanted(at)) return stop(m, abi::Exit::ready, at);
@@ -107,7 +111,7 @@ WARPHIVE_INLINE Step branch(M& m, uint64_t target) {
 }
 
 template <class M>
-Step branch_slow(M& m, uint64_t target) {
+WARPHIVE_OUTLINE Step branch_slow(M& m, uint64_t target) {
   const uint32_t index = static_cast<uint32_t>(target);
   const uint64_t units = target >> 32;
   if (units != 0) {
@@ -142,7 +146,7 @@ WARPHIVE_INLINE Step call(M& m, uint32_t function, uint32_t distance) {
 }
 
 template <class M>
-Step call_slow(M& m, uint32_t function, uint32_t distance) {
+WARPHIVE_OUTLINE Step call_slow(M& m, uint32_t function, uint32_t distance) {
   const uint32_t entry = m.function(function).entry;
   const abi::Insn& enter = m.insn_at(entry);
   if (!m.frame_fits(distance, static_cast<uint32_t>(enter.imm))) {

@@ -120,9 +120,17 @@ class TileMachine {
                              int64_t fuel);
   static uint16_t opcode(const abi::Insn& insn) { return insn.op; }
 
-  const abi::Insn& insn() const { return *pc_; }
   uint32_t index() const { return static_cast<uint32_t>(pc_ - context_->insns); }
+#if defined(__NVPTX__)
+  /// Reads the instruction that runs next, in one access: dispatchers begin with it.
+  void fetch() { current_ = fetched(pc_); }
+  const abi::Insn& insn() const { return current_; }
+  abi::Insn insn_at(uint32_t index) const { return fetched(context_->insns + index); }
+#else
+  void fetch() {}
+  const abi::Insn& insn() const { return *pc_; }
   const abi::Insn& insn_at(uint32_t index) const { return context_->insns[index]; }
+#endif
   void advance() { ++pc_; }
   void jump(uint32_t index) { pc_ = context_->insns + index; }
 
@@ -167,7 +175,7 @@ class TileMachine {
   }
   void memory_fill(uint32_t memory, uint32_t at, uint8_t value, uint32_t n) {
     uint8_t* const base = memory_at(memory);
-    for (uint32_t i = 0; i < n; ++i) byte_at(base, uint64_t{at} + i) = value;
+    for (uint32_t i = 0; i < n; ++i) set_byte(base, uint64_t{at} + i, value);
   }
   void memory_move(uint32_t to, uint32_t to_at, uint32_t from, uint32_t from_at, uint32_t n) {
     uint8_t* const target = memory_at(to);
@@ -175,13 +183,13 @@ class TileMachine {
     const bool backwards = to == from && to_at > from_at;
     for (uint32_t k = 0; k < n; ++k) {
       const uint64_t i = backwards ? n - 1 - k : k;
-      byte_at(target, to_at + i) = byte_at(source, from_at + i);
+      set_byte(target, to_at + i, byte_at(source, from_at + i));
     }
   }
   void memory_init(uint32_t memory, uint32_t at, uint32_t first, uint32_t n) {
     uint8_t* const base = memory_at(memory);
     for (uint32_t i = 0; i < n; ++i) {
-      byte_at(base, uint64_t{at} + i) = context_->code->data[uint64_t{first} + i];
+      set_byte(base, uint64_t{at} + i, context_->code->data[uint64_t{first} + i]);
     }
   }
 
@@ -249,6 +257,26 @@ class TileMachine {
   static constexpr uint32_t most_host_values = 1024;
 
   static constexpr uint64_t slot_bytes(uint32_t slots) { return uint64_t{slots} * 8 * lanes; }
+#if defined(__NVPTX__)
+  static abi::Insn fetched(const abi::Insn* at) {
+    using Words = uint32_t __attribute__((ext_vector_type(4)));
+    const Words words = __nvvm_ldg_ui4(reinterpret_cast<const Words*>(at));
+    return {.op = static_cast<uint16_t>(words.x),
+            .a = static_cast<uint16_t>(words.x >> 16),
+            .b = static_cast<uint16_t>(words.y),
+            .c = static_cast<uint16_t>(words.y >> 16),
+            .imm = words.z | uint64_t{words.w} << 32};
+  }
+  // Ranges lie in the device's own memory, which is an address space of its own.
+  template <class T>
+  static T read(const uint8_t* from) {
+    return *(const __attribute__((address_space(1))) T*)from;
+  }
+  template <class T>
+  static void write(uint8_t* to, T value) {
+    *(__attribute__((address_space(1))) T*)to = value;
+  }
+#else
   template <class T>
   static T read(const uint8_t* from) {
     using Any [[gnu::may_alias]] = const T;
@@ -259,11 +287,15 @@ class TileMachine {
     using Any [[gnu::may_alias]] = T;
     *reinterpret_cast<Any*>(to) = value;
   }
+#endif
   uint8_t* state_at(uint32_t at) const {
     return context_->state + abi::in_tile(at, abi::value_cell, lanes);
   }
-  static uint8_t& byte_at(uint8_t* base, uint64_t address) {
-    return base[abi::in_tile(address, cell, lanes)];
+  static uint8_t byte_at(const uint8_t* base, uint64_t address) {
+    return read<uint8_t>(base + abi::in_tile(address, cell, lanes));
+  }
+  static void set_byte(uint8_t* base, uint64_t address, uint8_t value) {
+    write(base + abi::in_tile(address, cell, lanes), value);
   }
   /// Never misaligned: byte by byte where the address is.
   template <class T>
@@ -294,7 +326,7 @@ class TileMachine {
     const auto bits = static_cast<Bits>(value);
     if (address % part != 0) {
       for (uint32_t i = 0; i < sizeof(T); ++i) {
-        byte_at(base, address + i) = static_cast<uint8_t>(bits >> (8 * i));
+        set_byte(base, address + i, static_cast<uint8_t>(bits >> (8 * i)));
       }
     } else if constexpr (part == sizeof(T)) {
       write(first, value);
@@ -326,6 +358,9 @@ class TileMachine {
   }
 
   const abi::Insn* pc_;
+#if defined(__NVPTX__)
+  abi::Insn current_ = {};
+#endif
   uint8_t* fp_;      // slot 0 of the frame
   uint8_t* memory_;  // memory 0
   uint64_t limit_;   // of memory 0, in bytes

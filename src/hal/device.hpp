@@ -14,8 +14,10 @@
 namespace warphive::hal {
 
 /// Entries of an executable. What they do and take is between runtime and kernels.
-enum class KernelId : std::uint8_t { spawn, run, gather, scatter };
-inline constexpr std::size_t kernel_count = 4;
+enum class KernelId : std::uint8_t { spawn, run, gather, scatter, wipe };
+inline constexpr std::size_t kernel_count = 5;
+inline constexpr const char* kernel_names[kernel_count] = {"spawn", "run", "gather", "scatter",
+                                                           "wipe"};
 
 /// A kernel on a CPU device: runs lanes [first, last) with the parameters of the dispatch.
 using HostKernel = void (*)(const void* params, std::uint32_t first, std::uint32_t last);
@@ -24,6 +26,8 @@ using HostKernel = void (*)(const void* params, std::uint32_t first, std::uint32
 /// others.
 struct KernelImage {
   HostKernel host[kernel_count] = {};
+  const char* ptx = nullptr;    // entries `warphive_` + name: parameters, then the number of lanes
+  std::uint32_t registers = 0;  // most that a lane of `ptx` may have; 0: no limit
 };
 
 struct DeviceInfo {
@@ -32,6 +36,8 @@ struct DeviceInfo {
   std::uint32_t workers = 0;        // hardware threads that run lanes
   std::uint64_t memory_bytes = 0;   // in the device
   std::uint64_t reserve_bytes = 0;  // most that may be allocated, touched or not
+  std::uint32_t tile_lanes = 1;     // lanes whose ranges interleave in device memory
+  bool reads_host_memory = true;    // kernels read all host memory, at its own addresses
 };
 
 class Device;
@@ -134,6 +140,10 @@ class Device {
   virtual Result<Buffer> allocate(std::uint64_t bytes, Placement placement) = 0;
   virtual Result<std::unique_ptr<Executable>> load(const KernelImage& image) = 0;
   virtual Result<std::unique_ptr<Queue>> create_queue() = 0;
+  /// Writes a word at once, ahead of what queues hold: kernels that run see it soon.
+  virtual Status write_now(Buffer& buffer, std::uint64_t offset, std::uint32_t value) = 0;
+  /// Reads an aligned word as it is now, whatever queues hold.
+  virtual Result<std::uint64_t> read_now(const Buffer& buffer, std::uint64_t offset) = 0;
 
  protected:
   friend class Buffer;

@@ -7,9 +7,13 @@
 #include <memory>
 #include <vector>
 
+#include "exec/interp.hpp"
 #include "kernels/lanes.hpp"
 
 namespace warphive::kernels {
+
+extern const char* const cuda_ptx;  // made at build time
+
 namespace {
 
 /// Stacks of one thread. A lane runs on its thread's stack, which stays in cache, and only one that
@@ -35,6 +39,47 @@ class ThreadStacks {
   };
   std::vector<Stack> stacks_;
   std::size_t depth_ = 0;
+};
+
+/// Ranges lie one behind the other, by slot.
+struct Contiguous {
+  static std::uint8_t* address(const abi::Pool& pool, std::uint32_t slot, Range range,
+                               std::uint64_t offset) {
+    const std::uint64_t at = slot;
+    switch (range) {
+      case Range::header:
+        return reinterpret_cast<std::uint8_t*>(pool.headers + slot) + offset;
+      case Range::state:
+        return pool.state + at * pool.state_stride + offset;
+      case Range::stack:
+        return reinterpret_cast<std::uint8_t*>(pool.stack + at * pool.stack_stride) + offset;
+      case Range::memory:
+        return pool.memory + at * pool.memory_stride + offset;
+      case Range::out:
+        return pool.out + at * pool.out_capacity + offset;
+      case Range::err:
+        return pool.err + at * pool.out_capacity + offset;
+    }
+    return nullptr;
+  }
+  static void copy_in(const abi::Pool& pool, std::uint32_t slot, Range range, std::uint64_t offset,
+                      const std::uint8_t* from, std::uint64_t n) {
+    std::memcpy(address(pool, slot, range, offset), from, n);
+  }
+  static void copy_out(const abi::Pool& pool, std::uint32_t slot, Range range, std::uint64_t offset,
+                       std::uint8_t* to, std::uint64_t n) {
+    std::memcpy(to, address(pool, slot, range, offset), n);
+  }
+};
+
+/// Runs on the thread's stack: `run.pools` is one whose stack is that.
+struct HostRunner {
+  const abi::RunParams& run_params;
+  std::uint32_t slot;
+  bool begin(std::uint32_t function, const std::uint64_t* args) const {
+    return exec::begin_call(*run_params.pools, slot, function, args);
+  }
+  void run() const { exec::run_lane(run_params, {0, slot}); }
 };
 
 constexpr std::uint32_t keeps_no_frames = lane_drop_frames | lane_only_report;
@@ -77,14 +122,14 @@ void run_kernel(const void* raw, std::uint32_t first, std::uint32_t last) {
       std::memcpy(stack, saved, std::size_t{used_slots(own, header)} * sizeof(std::uint64_t));
     }
     const bool final_call =
-        run_calls(params, run, {0, ref.slot}, params.pool_calls[ref.pool], call);
+        run_calls(params, header, params.pool_calls[ref.pool], call, HostRunner{run, ref.slot});
     const bool stopped_halfway = header.exit == abi::Exit::out_of_fuel ||
                                  header.exit == abi::Exit::parked ||
                                  header.exit == abi::Exit::cancelled;
     if (stopped_halfway && header.depth != 0) {
       std::memcpy(saved, stack, std::size_t{used_slots(own, header)} * sizeof(std::uint64_t));
     }
-    report(params, own, ref.slot, call, stack, fuel_before, final_call);
+    report<Contiguous>(params, own, ref.slot, call, stack, fuel_before, final_call);
     progress.instructions += header.fuel_used - fuel_before;
     if (header.exit != abi::Exit::parked) ++progress.instances_done;
   }
@@ -107,9 +152,11 @@ hal::KernelImage kernel_image() {
     image.host[static_cast<std::size_t>(id)] = kernel;
   };
   set(hal::KernelId::run, run_kernel);
-  set(hal::KernelId::spawn, each_lane<SpawnLanes, spawn_lane>);
-  set(hal::KernelId::gather, each_lane<MoveLanes, gather_lane>);
-  set(hal::KernelId::scatter, each_lane<MoveLanes, scatter_lane>);
+  set(hal::KernelId::spawn, each_lane<SpawnLanes, spawn_lane<Contiguous>>);
+  set(hal::KernelId::gather, each_lane<MoveLanes, gather_lane<Contiguous>>);
+  set(hal::KernelId::scatter, each_lane<MoveLanes, scatter_lane<Contiguous>>);
+  image.ptx = cuda_ptx;
+  image.registers = 64;  // a lane more in flight is worth the spills, which lie on slow paths
   return image;
 }
 

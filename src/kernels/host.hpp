@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernels for CPU devices.
+// The kernels, in the forms of all devices.
 #pragma once
 
 #include "hal/device.hpp"

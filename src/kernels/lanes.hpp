@@ -5,32 +5,17 @@
 #include <stdint.h>
 
 #include "abi/state.hpp"
-#include "exec/interp.hpp"
 #include "kernels/params.hpp"
 
 namespace warphive::kernels {
 
-/// Byte `offset` of an instance's range, in layouts where ranges are contiguous.
-inline uint8_t* range_address(const abi::Pool& pool, uint32_t slot, Range range, uint64_t offset) {
-  const uint64_t at = slot;
-  switch (range) {
-    case Range::header:
-      return reinterpret_cast<uint8_t*>(pool.headers + slot) + offset;
-    case Range::state:
-      return pool.state + at * pool.state_stride + offset;
-    case Range::stack:
-      return reinterpret_cast<uint8_t*>(pool.stack + at * pool.stack_stride) + offset;
-    case Range::memory:
-      return pool.memory + at * pool.memory_stride + offset;
-    case Range::out:
-      return pool.out + at * pool.out_capacity + offset;
-    case Range::err:
-      return pool.err + at * pool.out_capacity + offset;
-  }
-  return nullptr;
-}
+// What depends on where instances lie comes as template parameters:
+//   Ranges   copy_in(pool, slot, range, offset, from, n), copy_out(pool, slot, range, offset, to,
+//   n) Runner   begin(function, args) and run(), as exec::begin_call and exec::run_lane Stack its
+//   bottom slots by index
 
-inline void spawn_lane(const SpawnLanes& params, uint32_t lane) {
+template <class Ranges>
+void spawn_lane(const SpawnLanes& params, uint32_t lane) {
   const abi::Pool& pool = params.pool;
   const Image& image = params.image;
   const SpawnLane& spawn = params.lanes[lane];
@@ -43,27 +28,25 @@ inline void spawn_lane(const SpawnLanes& params, uint32_t lane) {
   header.trap = image.trap;
   header.phase = image.phase;
   pool.headers[spawn.slot] = header;
-  __builtin_memcpy(range_address(pool, spawn.slot, Range::state, 0), image.state,
-                   pool.layout->state_bytes);
+  Ranges::copy_in(pool, spawn.slot, Range::state, 0, image.state, pool.layout->state_bytes);
   for (uint32_t i = 0; i < image.extent_count; ++i) {
     const Extent& extent = image.extents[i];
-    __builtin_memcpy(range_address(pool, spawn.slot, Range::memory, extent.at),
-                     image.memory + extent.from, extent.bytes);
+    Ranges::copy_in(pool, spawn.slot, Range::memory, extent.at, image.memory + extent.from,
+                    extent.bytes);
   }
 }
 
-inline void gather_lane(const MoveLanes& params, uint32_t lane) {
+template <class Ranges>
+void gather_lane(const MoveLanes& params, uint32_t lane) {
   const Move& move = params.moves[lane];
-  __builtin_memcpy(
-      params.flat + move.at,
-      range_address(params.pools[move.lane.pool], move.lane.slot, move.range, move.offset),
-      move.bytes);
+  Ranges::copy_out(params.pools[move.lane.pool], move.lane.slot, move.range, move.offset,
+                   params.flat + move.at, move.bytes);
 }
-inline void scatter_lane(const MoveLanes& params, uint32_t lane) {
+template <class Ranges>
+void scatter_lane(const MoveLanes& params, uint32_t lane) {
   const Move& move = params.moves[lane];
-  __builtin_memcpy(
-      range_address(params.pools[move.lane.pool], move.lane.slot, move.range, move.offset),
-      params.flat + move.at, move.bytes);
+  Ranges::copy_in(params.pools[move.lane.pool], move.lane.slot, move.range, move.offset,
+                  params.flat + move.at, move.bytes);
 }
 
 struct NextCall {
@@ -97,12 +80,10 @@ inline bool stop_raised(const abi::RunParams& run) {
   return run.stop != nullptr && __atomic_load_n(run.stop, __ATOMIC_RELAXED) != 0;
 }
 
-/// Runs one lane until it stops; true where the entry of the batch was what ran last. `lane` is in
-/// run.pools, whose stack may be another one than the instance's own.
-inline bool run_calls(const RunLanes& params, const abi::RunParams& run, abi::LaneRef lane,
-                      const PoolCalls& pool_calls, const LaneCall& call) {
-  const abi::Pool& pool = run.pools[lane.pool];
-  abi::InstanceHeader& header = pool.headers[lane.slot];
+/// Runs one lane until it stops; true where the entry of the batch was what ran last.
+template <class Runner>
+bool run_calls(const RunLanes& params, abi::InstanceHeader& header, const PoolCalls& pool_calls,
+               const LaneCall& call, Runner&& runner) {
   if ((call.flags & lane_only_report) != 0) return false;
   if ((call.flags & lane_drop_frames) != 0) header.depth = 0;
   // With frames and an entry still to begin, the frames are of a call that goes before it.
@@ -116,17 +97,16 @@ inline bool run_calls(const RunLanes& params, const abi::RunParams& run, abi::La
         header.exit = abi::Exit::returned;
         return false;
       }
-      if (stop_raised(run)) {
+      if (stop_raised(params.run)) {
         header.exit = abi::Exit::cancelled;
         return is_entry;
       }
       header.trap = abi::TrapKind::none;
-      if (!exec::begin_call(pool, lane.slot, next.function,
-                            next.is_entry ? params.args + call.first_arg : nullptr)) {
+      if (!runner.begin(next.function, next.is_entry ? params.args + call.first_arg : nullptr)) {
         return is_entry;
       }
     }
-    exec::run_lane(run, lane);
+    runner.run();
     if (header.exit != abi::Exit::returned) return is_entry;
     note_return(pool_calls, header);
     if (is_entry) return true;
@@ -135,9 +115,9 @@ inline bool run_calls(const RunLanes& params, const abi::RunParams& run, abi::La
 }
 
 /// The outcome, and where the entry returned its results from the bottom of `stack`.
-inline void report(const RunLanes& params, const abi::Pool& pool, uint32_t slot,
-                   const LaneCall& call, const uint64_t* stack, uint64_t fuel_before,
-                   bool final_call) {
+template <class Ranges, class Stack>
+void report(const RunLanes& params, const abi::Pool& pool, uint32_t slot, const LaneCall& call,
+            const Stack& stack, uint64_t fuel_before, bool final_call) {
   const abi::InstanceHeader& header = pool.headers[slot];
   Outcome& outcome = params.outcomes[call.call];
   const uint64_t spent = header.fuel_used - fuel_before;
@@ -150,11 +130,9 @@ inline void report(const RunLanes& params, const abi::Pool& pool, uint32_t slot,
   outcome.err_size = header.err_size;
   outcome.grow_refused = header.grow_refused;
   outcome.memory_pages = 0;
-  if (pool.layout->main_memory < pool.layout->memory_count) {
-    __builtin_memcpy(&outcome.memory_pages,
-                     range_address(pool, slot, Range::state,
-                                   pool.layout->memory_pages_at + 4 * pool.layout->main_memory),
-                     4);
+  if (const abi::ProgramLayout& layout = *pool.layout; layout.main_memory < layout.memory_count) {
+    Ranges::copy_out(pool, slot, Range::state, layout.memory_pages_at + 4 * layout.main_memory,
+                     reinterpret_cast<uint8_t*>(&outcome.memory_pages), 4);
   }
   outcome.depth = header.depth;
   outcome.host_import = header.host_import;

@@ -114,6 +114,13 @@ struct SpawnLanes {
   const SpawnLane* lanes;
 };
 
+/// KernelId::wipe, on devices with tiles.
+struct WipeLanes {
+  abi::Pool pool;
+  const uint32_t* slots;
+  uint32_t stacks;  // 1: and the stacks
+};
+
 enum class Range : uint32_t { header, state, stack, memory, out, err };
 
 /// KernelId::gather and scatter: moves bytes between an instance's range and a flat buffer.

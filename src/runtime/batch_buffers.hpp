@@ -22,29 +22,45 @@
 
 namespace warphive::runtime {
 
-/// An array in memory that host and kernels share. Its contents are undefined after resize.
+/// An array that host and kernels share: one memory where kernels read the host's, else one on each
+/// side, and copies in between that whoever uses it asks for. Its contents are undefined after
+/// resize.
 template <class T>
 class SharedArray {
  public:
   Status resize(hal::Device& device, std::uint64_t count) {
     if (count > capacity_) {
       buffer_ = hal::Buffer();
+      copy_ = hal::Buffer();
       capacity_ = 0;
       const std::uint64_t wanted = std::bit_ceil(std::max<std::uint64_t>(count, 64));
       WARPHIVE_TRY_ASSIGN(buffer_, device.allocate(wanted * sizeof(T), hal::Placement::shared));
+      if (!device.info().reads_host_memory) {
+        WARPHIVE_TRY_ASSIGN(copy_, device.allocate(wanted * sizeof(T), hal::Placement::device));
+      }
       capacity_ = wanted;
     }
     size_ = count;
     return {};
   }
+  /// Copies in the queue's order; the host's side must not change before they are done.
+  Status to_device(hal::Queue& queue) {
+    return copy_.size() == 0 ? Status{} : queue.copy(copy_, 0, buffer_, 0, size_ * sizeof(T));
+  }
+  Status to_host(hal::Queue& queue) {
+    return copy_.size() == 0 ? Status{} : queue.copy(buffer_, 0, copy_, 0, size_ * sizeof(T));
+  }
   [[nodiscard]] std::uint64_t size() const { return size_; }
   [[nodiscard]] T* host() const { return buffer_.host_pointer<T>(); }
-  [[nodiscard]] T* device() const { return buffer_.device_pointer<T>(); }
+  [[nodiscard]] T* device() const {
+    return copy_.size() == 0 ? buffer_.device_pointer<T>() : copy_.device_pointer<T>();
+  }
   T& operator[](std::uint64_t i) { return host()[i]; }
   const T& operator[](std::uint64_t i) const { return host()[i]; }
 
  private:
   hal::Buffer buffer_;
+  hal::Buffer copy_;
   std::uint64_t capacity_ = 0;
   std::uint64_t size_ = 0;
 };

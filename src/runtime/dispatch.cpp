@@ -177,28 +177,43 @@ Status Swarm::State::group_by_pool(std::unique_ptr<InputBuffers>& inputs) {
   return {};
 }
 
-Status Swarm::State::run_round(const InputBuffers& round, const InputBuffers& inputs,
-                               ResultBuffers& buffers, std::uint64_t fuel, bool first) {
-  const kernels::RunLanes params{.run = {.pools = pool_views.data(),
+Status Swarm::State::run_round(InputBuffers& round, InputBuffers& inputs, ResultBuffers& buffers,
+                               std::uint64_t fuel, bool first) {
+  WARPHIVE_TRY(round.lanes.to_device(*queue));
+  WARPHIVE_TRY(round.calls.to_device(*queue));
+  WARPHIVE_TRY(inputs.args.to_device(*queue));
+  // In later rounds the host has written some outcomes that stay.
+  if (&round != &inputs) WARPHIVE_TRY(buffers.outcomes.to_device(*queue));
+  const bool serves_at_once = device->info().reads_host_memory;
+  const kernels::RunLanes params{.run = {.pools = pool_views.device(),
                                          .lanes = round.lanes.device(),
-                                         .stop = &control.device()->stop,
-                                         .host_call = serve_now,
+                                         .stop = &control_at()->stop,
+                                         .host_call = serves_at_once ? serve_now : nullptr,
                                          .host_context = &pools,
                                          .quantum = quantum},
                                  .calls = round.calls.device(),
-                                 .pool_calls = pool_calls.data(),
+                                 .pool_calls = pool_calls.device(),
                                  .args = inputs.args.device(),
                                  .values = buffers.values.device(),
                                  .outcomes = buffers.outcomes.device(),
-                                 .progress = &control.device()->progress,
+                                 .progress = &control_at()->progress,
                                  .fuel = std::min(fuel, abi::unlimited_fuel),
                                  .first_round = first ? 1u : 0u};
-  return queue->dispatch(*executable, hal::KernelId::run, hal::params_of(params),
-                         static_cast<std::uint32_t>(round.lanes.size()));
+  WARPHIVE_TRY(queue->dispatch(*executable, hal::KernelId::run, hal::params_of(params),
+                               static_cast<std::uint32_t>(round.lanes.size())));
+  WARPHIVE_TRY(buffers.outcomes.to_host(*queue));
+  WARPHIVE_TRY(buffers.values.to_host(*queue));
+  return queue->synchronise();
 }
 
-Status Swarm::State::run_rounds(const InputBuffers& inputs, ResultBuffers& buffers,
-                                std::uint64_t fuel) {
+Status Swarm::State::clear_control() {
+  __atomic_store_n(&stop, 0, __ATOMIC_RELAXED);
+  done_by_host.store(0, std::memory_order_relaxed);
+  WARPHIVE_TRY(queue->fill(control, 0, sizeof(Control), 0));
+  return queue->synchronise();  // or a stop could come before it
+}
+
+Status Swarm::State::run_rounds(InputBuffers& inputs, ResultBuffers& buffers, std::uint64_t fuel) {
   // Lanes that were parked before must be served before they run.
   std::vector<std::uint32_t>& waiting = parked;
   waiting.clear();
@@ -300,7 +315,7 @@ Result<Results> Swarm::State::run(std::unique_ptr<InputBuffers> inputs,
   WARPHIVE_TRY(group_by_pool(inputs));
   {
     const std::lock_guard lock(running_mutex);
-    control[0] = {};
+    WARPHIVE_TRY(clear_control());
     progress_total.store(count, std::memory_order_relaxed);
     running = true;
   }
@@ -422,7 +437,8 @@ Status Swarm::State::collect_output(ResultBuffers& buffers) {
     moves[move++] = {lane, 0, outcome.err_size, at, kernels::Range::err, 0};
     at += outcome.err_size;
   }
-  return move_bytes(hal::KernelId::gather, move, reinterpret_cast<std::byte*>(buffers.text.data()));
+  return move_bytes(hal::KernelId::gather, move, reinterpret_cast<std::byte*>(buffers.text.data()),
+                    bytes);
 }
 
 }  // namespace warphive::runtime

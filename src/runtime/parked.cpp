@@ -133,7 +133,7 @@ Status Swarm::State::serve_parked(const InputBuffers& inputs, ResultBuffers& buf
                        .out = {text, layout.out_capacity},
                        .err = {text + layout.out_capacity, layout.out_capacity},
                        .index = static_cast<std::uint32_t>(visit.instance - instances.data()),
-                       .stop = &control[0].stop});
+                       .stop = &stop});
       text += bytes_each;
     }
     call_guarded(shape, shape.hosts[group.second], calls);
@@ -173,7 +173,7 @@ Status Swarm::State::serve_parked(const InputBuffers& inputs, ResultBuffers& buf
       WARPHIVE_TRY(write_header(instance, header));
       describe_header(header, outcome);
       const bool goes_on = header.exit == abi::Exit::ready || header.exit == abi::Exit::parked;
-      if (!goes_on) __atomic_fetch_add(&control[0].progress.instances_done, 1, __ATOMIC_RELAXED);
+      if (!goes_on) done_by_host.fetch_add(1, std::memory_order_relaxed);
     }
   }
   lanes = std::move(still_waiting);

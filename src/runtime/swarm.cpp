@@ -2,6 +2,7 @@
 #include "runtime/swarm.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <limits>
 #include <mutex>
 #include <string>
@@ -60,8 +61,8 @@ std::string describe_state(const Instance& instance, std::uint32_t index) {
 abi::Pool InstancePool::view() const {
   const Layout& layout = shape->layout;
   return {
-      .code = &shape->code,
-      .layout = &layout.view,
+      .code = shape->code_at,
+      .layout = shape->layout_at,
       .headers = headers.device_pointer<abi::InstanceHeader>(),
       .state = state.device_pointer<std::uint8_t>(),
       .stack = stack.device_pointer<std::uint64_t>(),
@@ -87,7 +88,8 @@ Result<std::unique_ptr<Swarm>> Swarm::create(std::shared_ptr<hal::Device> device
   state->services = std::move(services);
   WARPHIVE_TRY_ASSIGN(state->executable, state->device->load(kernels::kernel_image()));
   WARPHIVE_TRY_ASSIGN(state->queue, state->device->create_queue());
-  WARPHIVE_TRY(state->control.resize(*state->device, 1));
+  WARPHIVE_TRY_ASSIGN(state->control,
+                      state->device->allocate(sizeof(Control), hal::Placement::device));
   return std::unique_ptr<Swarm>(new Swarm(std::move(state)));
 }
 
@@ -174,12 +176,8 @@ Result<std::vector<InstanceId>> Swarm::spawn(const std::shared_ptr<const Program
                       count, each)));
     }
     shape->slots_reserved += pool->capacity;
-    s.pool_views.push_back(pool->view());
-    s.pool_calls.push_back(
-        {.starts = shape->program->starts.data(),
-         .start_count = static_cast<std::uint32_t>(shape->program->starts.size()),
-         .initialize = shape->program->initialize});
     s.pools.push_back(std::move(pool));
+    WARPHIVE_TRY(s.publish_pools());
   }
 
   WARPHIVE_TRY(s.spawn_lanes.resize(*s.device, count));
@@ -232,12 +230,29 @@ Result<std::vector<InstanceId>> Swarm::spawn(const std::shared_ptr<const Program
   return ids;
 }
 
+Status Swarm::State::publish_pools() {
+  WARPHIVE_TRY(pool_views.resize(*device, pools.size()));
+  WARPHIVE_TRY(pool_calls.resize(*device, pools.size()));
+  for (std::size_t i = 0; i < pools.size(); ++i) {
+    const Template& shape = *pools[i]->shape;
+    pool_views[i] = pools[i]->view();
+    pool_calls[i] = {.starts = shape.starts_at,
+                     .start_count = static_cast<std::uint32_t>(shape.program->starts.size()),
+                     .initialize = shape.program->initialize};
+  }
+  WARPHIVE_TRY(pool_views.to_device(*queue));
+  WARPHIVE_TRY(pool_calls.to_device(*queue));
+  return queue->synchronise();
+}
+
 Status Swarm::State::write_images(std::uint32_t pool, std::uint64_t first, std::uint64_t count) {
+  WARPHIVE_TRY(spawn_lanes.to_device(*queue));
   const kernels::SpawnLanes params{.pool = pool_views[pool],
                                    .image = pools[pool]->shape->image,
                                    .lanes = spawn_lanes.device() + first};
-  return queue->dispatch(*executable, hal::KernelId::spawn, hal::params_of(params),
-                         static_cast<std::uint32_t>(count));
+  WARPHIVE_TRY(queue->dispatch(*executable, hal::KernelId::spawn, hal::params_of(params),
+                               static_cast<std::uint32_t>(count)));
+  return queue->synchronise();
 }
 
 void Swarm::State::drop_pending(Instance& instance) {
@@ -251,6 +266,7 @@ Status Swarm::State::wipe(std::uint32_t pool, std::vector<std::uint32_t>& slots,
   InstancePool& target = *pools[pool];
   const Layout& layout = target.shape->layout;
   if (!std::is_sorted(slots.begin(), slots.end())) std::sort(slots.begin(), slots.end());
+  if (device->info().tile_lanes > 1) return wipe_tiles(pool, slots, stacks);
   for (std::size_t i = 0; i < slots.size();) {
     std::size_t end = i + 1;
     while (end < slots.size() && slots[end] == slots[end - 1] + 1) ++end;
@@ -265,6 +281,18 @@ Status Swarm::State::wipe(std::uint32_t pool, std::vector<std::uint32_t>& slots,
     i = end;
   }
   return {};
+}
+
+Status Swarm::State::wipe_tiles(std::uint32_t pool, std::span<const std::uint32_t> slots,
+                                bool stacks) {
+  WARPHIVE_TRY(wipe_slots.resize(*device, slots.size()));
+  std::copy(slots.begin(), slots.end(), wipe_slots.host());
+  WARPHIVE_TRY(wipe_slots.to_device(*queue));
+  const kernels::WipeLanes params{
+      .pool = pool_views[pool], .slots = wipe_slots.device(), .stacks = stacks ? 1u : 0u};
+  WARPHIVE_TRY(queue->dispatch(*executable, hal::KernelId::wipe, hal::params_of(params),
+                               static_cast<std::uint32_t>(slots.size())));
+  return queue->synchronise();
 }
 
 Status Swarm::State::wipe_all(std::span<const InstanceId> ids) {
@@ -370,16 +398,24 @@ bool Swarm::is_busy() const { return state_->claimed.test(std::memory_order_acqu
 
 void Swarm::cancel() {
   const std::lock_guard lock(state_->running_mutex);
-  if (state_->running) __atomic_store_n(&state_->control[0].stop, 1, __ATOMIC_RELAXED);
+  if (!state_->running) return;
+  __atomic_store_n(&state_->stop, 1, __ATOMIC_RELAXED);
+  // A device that does not take the word is lost, which the dispatch reports.
+  (void)state_->device->write_now(state_->control, offsetof(Control, stop), 1);
 }
 
 RunProgress Swarm::progress() const {
   const std::lock_guard lock(state_->running_mutex);
   if (!state_->running) return {};
-  const kernels::ProgressWords& words = state_->control[0].progress;
+  constexpr std::size_t at = offsetof(Control, progress);
+  using Words = kernels::ProgressWords;
+  const auto word = [&](std::size_t offset) {
+    return state_->device->read_now(state_->control, at + offset).value_or(0);
+  };
   return {.instances_total = state_->progress_total.load(std::memory_order_relaxed),
-          .instances_done = __atomic_load_n(&words.instances_done, __ATOMIC_RELAXED),
-          .instructions = __atomic_load_n(&words.instructions, __ATOMIC_RELAXED)};
+          .instances_done = word(offsetof(Words, instances_done)) +
+                            state_->done_by_host.load(std::memory_order_relaxed),
+          .instructions = word(offsetof(Words, instructions))};
 }
 
 }  // namespace warphive::runtime

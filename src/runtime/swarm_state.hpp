@@ -24,19 +24,43 @@ struct HostBinding {
   std::uint32_t memory;         // that it sees, if the program has it
 };
 
-/// Instances of one program with one set of capacities look like this. Constant data is read in
-/// place: the devices of this version address host memory.
+/// Constant data where kernels read it: in place, or a copy of it.
+class ConstantData {
+ public:
+  /// `data` is kept in place where kernels read host memory: it must stay as it is.
+  template <class T>
+  Status add(hal::Device& device, hal::Queue& queue, std::span<const T> data, const T*& at) {
+    at = data.data();
+    if (device.info().reads_host_memory || data.empty()) return {};
+    WARPHIVE_TRY(store(device, queue, std::as_bytes(data)));
+    at = buffers_.back().device_pointer<const T>();
+    return {};
+  }
+
+ private:
+  Status store(hal::Device& device, hal::Queue& queue, std::span<const std::byte> bytes);
+  std::vector<hal::Buffer> buffers_;
+};
+
+/// Instances of one program with one set of capacities look like this.
 struct Template {
   std::uint32_t index = 0;  // in State::templates
   std::shared_ptr<const Program> program;
   Capacities capacities;
   Instantiate instantiate = Instantiate::image;
   Layout layout;
-  abi::Code code = {};
+  ConstantData constants;
+  std::vector<abi::Insn> plain_insns;     // for kernels that know no fused ones
+  abi::Code code = {};                    // its pointers are for kernels
+  abi::ProgramLayout kernel_layout = {};  // likewise
+  const abi::Code* code_at = nullptr;     // both, for kernels
+  const abi::ProgramLayout* layout_at = nullptr;
+  const std::uint32_t* starts_at = nullptr;
   std::vector<HostBinding> hosts;
   std::vector<std::uint8_t> image_state;
   std::vector<std::uint8_t> image_memory;
   std::vector<kernels::Extent> image_extents;
+  ConstantData image_data;
   kernels::Image image = {};
   std::uint32_t image_memory_pages = 0;  // of the main memory
   std::uint64_t spawn_bytes = 0;         // real memory that one spawn touches
@@ -86,6 +110,7 @@ struct Instance {
   bool unreported = false;   // instantiation trapped, and no result has said so
 };
 
+/// In device memory: kernels look at it often, the host rarely.
 struct Control {
   alignas(64) std::uint32_t stop;
   alignas(64) kernels::ProgressWords progress;
@@ -117,16 +142,19 @@ struct Swarm::State {
 
   std::vector<std::unique_ptr<Template>> templates;
   std::vector<std::unique_ptr<InstancePool>> pools;
-  std::vector<abi::Pool> pool_views;
-  std::vector<kernels::PoolCalls> pool_calls;
+  SharedArray<abi::Pool> pool_views;
+  SharedArray<kernels::PoolCalls> pool_calls;
   std::vector<Instance> instances;
   std::vector<std::uint32_t> free_instances;
   std::uint64_t next_ordinal = 0;
   std::uint64_t alive = 0;
   std::uint32_t epoch = 0;
 
-  SharedArray<Control> control;
-  std::mutex running_mutex;  // guards running and raising the stop word
+  hal::Buffer control;  // one Control
+  /// The stop word as host functions and the host's own loops see it.
+  std::uint32_t stop = 0;                      // accessed atomically
+  std::atomic<std::uint64_t> done_by_host{0};  // instances that ended between rounds
+  std::mutex running_mutex;                    // guards running and raising the stop words
   bool running = false;
   std::atomic<std::uint64_t> progress_total{0};
 
@@ -135,6 +163,8 @@ struct Swarm::State {
   std::vector<std::unique_ptr<InputBuffers>> pending;  // some entries are null
   SharedArray<kernels::SpawnLane> spawn_lanes;
   SharedArray<kernels::Move> moves;
+  SharedArray<std::byte> moved;  // flat side of moves, where kernels do not read host memory
+  SharedArray<std::uint32_t> wipe_slots;
   std::vector<std::byte> staging;
 
   // Scratch of dispatch, kept for its capacity.
@@ -152,21 +182,25 @@ struct Swarm::State {
   Status wipe(std::uint32_t pool, std::vector<std::uint32_t>& slots, bool stacks);
   Status wipe_all(std::span<const InstanceId> ids);
   Status write_images(std::uint32_t pool, std::uint64_t first, std::uint64_t count);
+  Status wipe_tiles(std::uint32_t pool, std::span<const std::uint32_t> slots, bool stacks);
+  Status publish_pools();
 
   // templates.cpp
   Result<Template*> template_for(const std::shared_ptr<const Program>& program,
                                  const Capacities& capacities, Instantiate instantiate);
   Result<std::unique_ptr<InstancePool>> make_pool(Template& shape, std::uint32_t capacity);
   Status make_image(Template& shape);
+  Status place_constants(Template& shape);
+  Status place_image(Template& shape);
 
   // dispatch.cpp
   Result<std::unique_ptr<InputBuffers>> take_inputs(std::uint64_t calls, std::uint64_t args);
   /// Sorts the lanes by pool where they are of several.
   Status group_by_pool(std::unique_ptr<InputBuffers>& inputs);
   /// Runs the lanes of `round`, whose arguments are those of `inputs`.
-  Status run_round(const InputBuffers& round, const InputBuffers& inputs, ResultBuffers& buffers,
+  Status run_round(InputBuffers& round, InputBuffers& inputs, ResultBuffers& buffers,
                    std::uint64_t fuel, bool first);
-  Status run_rounds(const InputBuffers& inputs, ResultBuffers& buffers, std::uint64_t fuel);
+  Status run_rounds(InputBuffers& inputs, ResultBuffers& buffers, std::uint64_t fuel);
   Result<Results> run(std::unique_ptr<InputBuffers> inputs, std::unique_ptr<ResultBuffers> buffers,
                       std::uint64_t value_count, std::uint64_t fuel);
   [[nodiscard]] bool outcome_is_sound(const kernels::Outcome& outcome,
@@ -174,9 +208,9 @@ struct Swarm::State {
   /// Believes the outcomes as far as they make sense, and keeps inputs that are needed again.
   void harvest(ResultBuffers& buffers, std::unique_ptr<InputBuffers> inputs);
   Status collect_output(ResultBuffers& buffers);
-  [[nodiscard]] bool stop_raised() const {
-    return __atomic_load_n(&control[0].stop, __ATOMIC_RELAXED) != 0;
-  }
+  [[nodiscard]] bool stop_raised() const { return __atomic_load_n(&stop, __ATOMIC_RELAXED) != 0; }
+  Status clear_control();
+  [[nodiscard]] Control* control_at() const { return control.device_pointer<Control>(); }
 
   // parked.cpp
   /// Serves the host calls that the lanes (of `inputs`) wait for, each import as one array (of a
@@ -186,7 +220,11 @@ struct Swarm::State {
                       std::vector<std::uint32_t>& lanes, std::vector<std::uint32_t>& ready);
 
   // transfer.cpp
-  Status move_bytes(hal::KernelId kernel, std::uint64_t count, std::byte* flat);
+  /// Runs the first `count` of `moves`; `bytes` is the size of the flat side, which is at `host`.
+  /// `views`: pools other than the swarm's.
+  Status move_bytes(hal::KernelId kernel, std::uint64_t count, std::byte* host, std::uint64_t bytes,
+                    const abi::Pool* views = nullptr);
+  Status split_moves(std::uint64_t& count);
   Status read_range(const Instance& instance, kernels::Range range, std::uint64_t offset,
                     std::span<std::byte> to);
   Status write_range(const Instance& instance, kernels::Range range, std::uint64_t offset,

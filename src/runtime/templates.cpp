@@ -5,6 +5,7 @@
 
 #include "base/check.hpp"
 #include "base/result.hpp"
+#include "exec/fuse.hpp"
 #include "runtime/swarm_state.hpp"
 
 namespace warphive::runtime {
@@ -37,6 +38,10 @@ void find_extents(std::span<const std::byte> bytes, std::uint64_t at, Template& 
   }
 }
 
+constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
+
 std::uint32_t slots_of(const ir::FunctionType& type) {
   std::uint32_t params = 0;
   std::uint32_t results = 0;
@@ -62,7 +67,7 @@ Result<Template*> Swarm::State::template_for(const std::shared_ptr<const Program
   shape->capacities = capacities;
   shape->instantiate = instantiate;
   WARPHIVE_TRY(plan_layout(*program, capacities, shape->layout));
-  shape->code = program->encoded.view();
+  WARPHIVE_TRY(place_constants(*shape));
 
   const ir::Module& module = program->module;
   const sys::HostRegistry* registry = services.registry;
@@ -94,6 +99,59 @@ Result<Template*> Swarm::State::template_for(const std::shared_ptr<const Program
   return templates.back().get();
 }
 
+Status ConstantData::store(hal::Device& device, hal::Queue& queue,
+                           std::span<const std::byte> bytes) {
+  WARPHIVE_TRY_ASSIGN(hal::Buffer buffer, device.allocate(bytes.size(), hal::Placement::device));
+  WARPHIVE_TRY(queue.upload(buffer, 0, bytes));
+  buffers_.push_back(std::move(buffer));
+  return {};
+}
+
+Status Swarm::State::place_constants(Template& shape) {
+  const Program& program = *shape.program;
+  shape.code = program.encoded.view();
+  shape.kernel_layout = shape.layout.view;
+  const auto place = [&]<class T>(const T*& at, std::size_t count) {
+    return shape.constants.add(*device, *queue, std::span<const T>(at, count), at);
+  };
+  abi::Code& code = shape.code;
+  if (!device->info().reads_host_memory) {
+    shape.plain_insns.assign(code.insns, code.insns + code.insn_count);
+    for (abi::Insn& insn : shape.plain_insns) insn.op = exec::unfused(insn.op);
+    code.insns = shape.plain_insns.data();
+  }
+  const ir::EncodedProgram& encoded = program.encoded;
+  WARPHIVE_TRY(place(code.insns, code.insn_count));
+  WARPHIVE_TRY(place(code.functions, code.function_count));
+  WARPHIVE_TRY(place(code.branches, encoded.branches.size()));
+  WARPHIVE_TRY(place(code.data, encoded.data.size()));
+  WARPHIVE_TRY(place(code.elements, encoded.elements.size()));
+  WARPHIVE_TRY(place(code.data_segments, encoded.data_segments.size()));
+  WARPHIVE_TRY(place(code.element_segments, encoded.element_segments.size()));
+  abi::ProgramLayout& layout = shape.kernel_layout;
+  WARPHIVE_TRY(place(layout.memories, layout.memory_count));
+  WARPHIVE_TRY(place(layout.tables, layout.table_count));
+  shape.code_at = &code;
+  shape.layout_at = &layout;
+  shape.starts_at = program.starts.data();
+  WARPHIVE_TRY(place(shape.code_at, 1));
+  WARPHIVE_TRY(place(shape.layout_at, 1));
+  return place(shape.starts_at, program.starts.size());
+}
+
+Status Swarm::State::place_image(Template& shape) {
+  kernels::Image& image = shape.image;
+  shape.image_data = {};
+  const auto place = [&](const auto& from, auto& at) {
+    return shape.image_data.add(*device, *queue, std::span(from), at);
+  };
+  WARPHIVE_TRY(place(std::as_const(shape.image_state), image.state));
+  WARPHIVE_TRY(place(std::as_const(shape.image_memory), image.memory));
+  WARPHIVE_TRY(place(std::as_const(shape.image_extents), image.extents));
+  image.extent_count = static_cast<std::uint32_t>(shape.image_extents.size());
+  return {};
+}
+
 Result<std::unique_ptr<InstancePool>> Swarm::State::make_pool(Template& shape,
                                                               std::uint32_t capacity) {
   auto pool = std::make_unique<InstancePool>();
@@ -101,9 +159,10 @@ Result<std::unique_ptr<InstancePool>> Swarm::State::make_pool(Template& shape,
   pool->capacity = capacity;
   pool->owners.resize(capacity, ir::none);
   const Layout& layout = shape.layout;
+  const std::uint64_t slots = round_up(capacity, device->info().tile_lanes);
   const auto allocate = [&](hal::Buffer& buffer, std::uint64_t each) -> Status {
     std::uint64_t bytes = 0;
-    if (__builtin_mul_overflow(each, capacity, &bytes)) bytes = ~std::uint64_t{0};
+    if (__builtin_mul_overflow(each, slots, &bytes)) bytes = ~std::uint64_t{0};
     WARPHIVE_TRY_ASSIGN(buffer, device->allocate(bytes, hal::Placement::device));
     return {};
   };
@@ -121,7 +180,7 @@ Status Swarm::State::make_image(Template& shape) {
   const Program& program = *shape.program;
   shape.image_state = initial_state(program, shape.layout);
   kernels::Image& image = shape.image;
-  image.state = shape.image_state.data();
+  WARPHIVE_TRY(place_image(shape));
   image.exit = abi::Exit::ready;
   image.trap = abi::TrapKind::none;
   if (shape.instantiate == Instantiate::raw) {
@@ -129,8 +188,17 @@ Status Swarm::State::make_image(Template& shape) {
   } else if (!program.inits.empty()) {
     WARPHIVE_TRY_ASSIGN(const auto pool, make_pool(shape, 1));
     const abi::Pool view = pool->view();
+    SharedArray<abi::Pool> view_at;
+    SharedArray<kernels::PoolCalls> no_starts;
+    WARPHIVE_TRY(view_at.resize(*device, 1));
+    WARPHIVE_TRY(no_starts.resize(*device, 1));
+    view_at[0] = view;
+    no_starts[0] = {.starts = nullptr, .start_count = 0, .initialize = kernels::no_function};
+    WARPHIVE_TRY(view_at.to_device(*queue));
+    WARPHIVE_TRY(no_starts.to_device(*queue));
     WARPHIVE_TRY(spawn_lanes.resize(*device, 1));
     spawn_lanes[0] = {0, 0, 0};
+    WARPHIVE_TRY(spawn_lanes.to_device(*queue));
     const kernels::SpawnLanes spawn{.pool = view, .image = image, .lanes = spawn_lanes.device()};
     WARPHIVE_TRY(queue->dispatch(*executable, hal::KernelId::spawn, hal::params_of(spawn), 1));
 
@@ -138,28 +206,30 @@ Status Swarm::State::make_image(Template& shape) {
     auto buffers = results->take(device);
     WARPHIVE_TRY(buffers->outcomes.resize(*device, 1));
     WARPHIVE_TRY(buffers->values.resize(*device, 1));
-    control[0] = {};
-    const kernels::PoolCalls no_starts{
-        .starts = nullptr, .start_count = 0, .initialize = kernels::no_function};
+    WARPHIVE_TRY(clear_control());
     for (const std::uint32_t init : program.inits) {
       inputs->lanes[0] = {0, 0};
       inputs->calls[0] = {
           .function = init, .first_arg = 0, .first_value = 0, .call = 0, .flags = 0};
-      const kernels::RunLanes params{.run = {.pools = &view,
+      WARPHIVE_TRY(inputs->lanes.to_device(*queue));
+      WARPHIVE_TRY(inputs->calls.to_device(*queue));
+      const kernels::RunLanes params{.run = {.pools = view_at.device(),
                                              .lanes = inputs->lanes.device(),
                                              .stop = nullptr,
                                              .host_call = nullptr,
                                              .host_context = nullptr,
                                              .quantum = quantum},
                                      .calls = inputs->calls.device(),
-                                     .pool_calls = &no_starts,
+                                     .pool_calls = no_starts.device(),
                                      .args = inputs->args.device(),
                                      .values = buffers->values.device(),
                                      .outcomes = buffers->outcomes.device(),
-                                     .progress = &control.device()->progress,
+                                     .progress = &control_at()->progress,
                                      .fuel = abi::unlimited_fuel,
                                      .first_round = 1};
       WARPHIVE_TRY(queue->dispatch(*executable, hal::KernelId::run, hal::params_of(params), 1));
+      WARPHIVE_TRY(buffers->outcomes.to_host(*queue));
+      WARPHIVE_TRY(queue->synchronise());
       const kernels::Outcome& outcome = buffers->outcomes[0];
       if (outcome.exit == abi::Exit::returned) continue;
       // Instantiation is straight-line code that calls nobody.
@@ -177,16 +247,11 @@ Status Swarm::State::make_image(Template& shape) {
     free_inputs.push_back(std::move(inputs));
     results->give_back(std::move(buffers));
 
-    const auto gather = [&](kernels::Range range, std::uint64_t offset, std::span<std::byte> to) {
-      const kernels::Move move{.lane = {0, 0},
-                               .offset = offset,
-                               .bytes = to.size(),
-                               .at = 0,
-                               .range = range,
-                               .reserved = 0};
-      const kernels::MoveLanes params{
-          .pools = &view, .moves = &move, .flat = reinterpret_cast<std::uint8_t*>(to.data())};
-      return queue->dispatch(*executable, hal::KernelId::gather, hal::params_of(params), 1);
+    const auto gather = [&](kernels::Range range, std::uint64_t offset,
+                            std::span<std::byte> to) -> Status {
+      WARPHIVE_TRY(moves.resize(*device, 1));
+      moves[0] = {{0, 0}, offset, to.size(), 0, range, 0};
+      return move_bytes(hal::KernelId::gather, 1, to.data(), to.size(), view_at.device());
     };
     WARPHIVE_TRY(
         gather(kernels::Range::state, 0, std::as_writable_bytes(std::span(shape.image_state))));
@@ -206,10 +271,7 @@ Status Swarm::State::make_image(Template& shape) {
       }
     }
   }
-  image.state = shape.image_state.data();
-  image.memory = shape.image_memory.data();
-  image.extents = shape.image_extents.data();
-  image.extent_count = static_cast<std::uint32_t>(shape.image_extents.size());
+  WARPHIVE_TRY(place_image(shape));
   if (const std::uint32_t main = program.module.main_memory; shape.has_memory(main)) {
     shape.image_memory_pages = program.module.memories[main].min_pages;
   }

@@ -13,6 +13,7 @@ namespace warphive::runtime {
 namespace {
 
 // Of memory that is hashed at a time.
+constexpr std::uint64_t part_bytes = 1024;
 constexpr std::uint64_t staging_bytes = std::uint64_t{4} << 20;
 
 tl::unexpected<Error> no_such(const char* what, std::uint32_t index, std::size_t count) {
@@ -22,19 +23,57 @@ tl::unexpected<Error> no_such(const char* what, std::uint32_t index, std::size_t
 
 }  // namespace
 
-Status Swarm::State::move_bytes(hal::KernelId kernel, std::uint64_t count, std::byte* flat) {
-  const kernels::MoveLanes params{.pools = pool_views.data(),
-                                  .moves = moves.device(),
-                                  .flat = reinterpret_cast<std::uint8_t*>(flat)};
-  return queue->dispatch(*executable, kernel, hal::params_of(params),
-                         static_cast<std::uint32_t>(count));
+/// So that a large range is moved by many lanes.
+Status Swarm::State::split_moves(std::uint64_t& count) {
+  std::uint64_t parts = 0;
+  for (std::uint64_t i = 0; i < count; ++i) parts += (moves[i].bytes + part_bytes - 1) / part_bytes;
+  if (parts <= count) return {};
+  const std::vector<kernels::Move> whole(moves.host(), moves.host() + count);
+  WARPHIVE_TRY(moves.resize(*device, parts));
+  std::uint64_t at = 0;
+  for (const kernels::Move& move : whole) {
+    for (std::uint64_t done = 0; done < move.bytes; done += part_bytes) {
+      kernels::Move& part = moves[at++] = move;
+      part.offset += done;
+      part.at += done;
+      part.bytes = std::min(part_bytes, move.bytes - done);
+    }
+  }
+  count = parts;
+  return {};
+}
+
+Status Swarm::State::move_bytes(hal::KernelId kernel, std::uint64_t count, std::byte* host,
+                                std::uint64_t bytes, const abi::Pool* views) {
+  if (count == 0) return {};
+  const bool in_place = device->info().reads_host_memory;
+  const bool gathers = kernel == hal::KernelId::gather;
+  if (!in_place) {
+    WARPHIVE_TRY(moved.resize(*device, bytes));
+    WARPHIVE_TRY(split_moves(count));
+    WARPHIVE_TRY(moves.to_device(*queue));
+    if (!gathers) {
+      std::copy(host, host + bytes, moved.host());
+      WARPHIVE_TRY(moved.to_device(*queue));
+    }
+  }
+  const kernels::MoveLanes params{
+      .pools = views != nullptr ? views : pool_views.device(),
+      .moves = moves.device(),
+      .flat = reinterpret_cast<std::uint8_t*>(in_place ? host : moved.device())};
+  WARPHIVE_TRY(queue->dispatch(*executable, kernel, hal::params_of(params),
+                               static_cast<std::uint32_t>(count)));
+  if (!in_place && gathers) WARPHIVE_TRY(moved.to_host(*queue));
+  WARPHIVE_TRY(queue->synchronise());
+  if (!in_place && gathers) std::copy(moved.host(), moved.host() + bytes, host);
+  return {};
 }
 
 Status Swarm::State::read_range(const Instance& instance, kernels::Range range,
                                 std::uint64_t offset, std::span<std::byte> to) {
   WARPHIVE_TRY(moves.resize(*device, 1));
   moves[0] = {{instance.pool, instance.slot}, offset, to.size(), 0, range, 0};
-  return move_bytes(hal::KernelId::gather, 1, to.data());
+  return move_bytes(hal::KernelId::gather, 1, to.data(), to.size());
 }
 
 Status Swarm::State::write_range(const Instance& instance, kernels::Range range,
@@ -42,7 +81,7 @@ Status Swarm::State::write_range(const Instance& instance, kernels::Range range,
   staging.assign(from.begin(), from.end());
   WARPHIVE_TRY(moves.resize(*device, 1));
   moves[0] = {{instance.pool, instance.slot}, offset, from.size(), 0, range, 0};
-  return move_bytes(hal::KernelId::scatter, 1, staging.data());
+  return move_bytes(hal::KernelId::scatter, 1, staging.data(), staging.size());
 }
 
 Result<abi::InstanceHeader> Swarm::State::read_header(const Instance& instance) {
@@ -94,7 +133,7 @@ Status Swarm::State::move_memory(hal::KernelId kernel, std::span<const InstanceI
                 kernels::Range::memory,
                 0};
   }
-  return move_bytes(kernel, ids.size(), flat);
+  return move_bytes(kernel, ids.size(), flat, ids.size() * bytes_each);
 }
 
 Status Swarm::read_memory(std::span<const InstanceId> ids, std::uint64_t address,
@@ -208,7 +247,7 @@ Status Swarm::State::move_global(hal::KernelId kernel, std::span<const InstanceI
                 kernels::Range::state,
                 0};
   }
-  return move_bytes(kernel, ids.size(), reinterpret_cast<std::byte*>(flat));
+  return move_bytes(kernel, ids.size(), reinterpret_cast<std::byte*>(flat), ids.size() * 8);
 }
 
 Status Swarm::read_global(std::span<const InstanceId> ids, std::uint32_t global,

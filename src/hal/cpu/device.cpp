@@ -186,6 +186,17 @@ class CpuDevice final : public Device {
   Result<std::unique_ptr<Queue>> create_queue() override {
     return std::make_unique<CpuQueue>(&workers_, &timelines_);
   }
+  Status write_now(Buffer& buffer, std::uint64_t offset, std::uint32_t value) override {
+    WARPHIVE_TRY(check_range(buffer, offset, sizeof value));
+    __atomic_store_n(reinterpret_cast<std::uint32_t*>(bytes_of(buffer) + offset), value,
+                     __ATOMIC_RELAXED);
+    return {};
+  }
+  Result<std::uint64_t> read_now(const Buffer& buffer, std::uint64_t offset) override {
+    WARPHIVE_TRY(check_range(buffer, offset, sizeof(std::uint64_t)));
+    return __atomic_load_n(reinterpret_cast<const std::uint64_t*>(bytes_of(buffer) + offset),
+                           __ATOMIC_RELAXED);
+  }
 
  protected:
   void release(std::byte* base, std::uint64_t bytes, Placement) noexcept override {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hal/cpu/device.hpp"
 #include "hal/cts/conformance.hpp"
+#include "hal/cts/cuda.hpp"
 
 namespace warphive::hal::cts {
 namespace {
@@ -30,7 +31,10 @@ DeviceCase cpu_case(std::string name, std::uint32_t threads) {
 }  // namespace
 
 std::vector<DeviceCase> device_cases() {
-  return {cpu_case("cpu_1_thread", 1), cpu_case("cpu_4_threads", 4), cpu_case("cpu_all_cores", 0)};
+  std::vector<DeviceCase> cases = {cpu_case("cpu_1_thread", 1), cpu_case("cpu_4_threads", 4),
+                                   cpu_case("cpu_all_cores", 0)};
+  add_cuda_cases(cases);
+  return cases;
 }
 
 }  // namespace warphive::hal::cts

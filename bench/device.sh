@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Checks and measures on a machine with a CUDA device, in one go and without this tree's build tools.
+#   bench/device.sh pack        here: .carry/device.tar.gz with the portable executable, guests and
+#                               the converted specification suite (run its test first)
+#   bench/device.sh run OUT     there: unpacks it, writes OUT/*.json and OUT/log
+set -euo pipefail
+cd "$(dirname "$0")/.."
+case ${1:-} in
+  pack)
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    mkdir -p "$work/spec" .carry
+    cp build/portable/bin/warphive "$work/"
+    cp -r build/release/guests "$work/guests"
+    for json in build/release/spec/*.json; do
+      name=$(basename "$json" .json)
+      cp "$json" "$work/spec/"
+      find build/release/spec -maxdepth 1 -name "$name.*.wasm" -exec cp {} "$work/spec/" \;
+    done
+    cp -r tests/spec/expected_failures "$work/"
+    cp bench/device_suite.py "$work/"
+    tar -C "$work" -czf .carry/device.tar.gz .
+    ls -l .carry/device.tar.gz
+    ;;
+  run)
+    out=$(realpath "${2:?an output folder}")
+    work=/tmp/warphive_device
+    rm -rf "$work" && mkdir -p "$work"
+    tar -C "$work" -xzf .carry/device.tar.gz
+    cd "$work"
+    nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.sm --format=csv || true
+    exec python3 device_suite.py ./warphive . "$out" "${@:3}"
+    ;;
+  *)
+    sed -n '3,7p' "$0" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one lane of each kernel does on devices where instances lie in tiles. Freestanding.
+#pragma once
+
+#include <stdint.h>
+
+#include "abi/tile.hpp"
+#include "exec/bodies.hpp"
+#include "exec/tile_machine.hpp"
+#include "kernels/lanes.hpp"
+#include "kernels/params.hpp"
+
+namespace warphive::kernels {
+
+inline constexpr abi::TileShape tile_shape = {};
+using LaneMachine = exec::TileMachine<tile_shape>;
+
+/// Ranges in tiles (abi/tile.hpp); headers and output are records by slot.
+struct Tiled {
+  struct Cells {
+    uint8_t* first;
+    uint32_t cell;
+    [[nodiscard]] uint8_t* at(uint64_t offset) const {
+      return first + abi::in_tile(offset, cell, tile_shape.lanes);
+    }
+  };
+  static Cells cells(const abi::Pool& pool, uint32_t slot, Range range) {
+    const bool is_memory = range == Range::memory;
+    const bool is_state = range == Range::state;
+    uint8_t* const slab = is_memory  ? pool.memory
+                          : is_state ? pool.state
+                                     : reinterpret_cast<uint8_t*>(pool.stack);
+    const uint64_t stride = is_memory  ? pool.memory_stride
+                            : is_state ? pool.state_stride
+                                       : uint64_t{pool.stack_stride} * 8;
+    const uint32_t cell = is_memory ? tile_shape.memory_cell : abi::value_cell;
+    return {slab + abi::lane_start(slot, stride, cell, tile_shape.lanes), cell};
+  }
+  static void copy_in(const abi::Pool& pool, uint32_t slot, Range range, uint64_t offset,
+                      const uint8_t* from, uint64_t n) {
+    if (!in_tiles(range)) {
+      __builtin_memcpy(record(pool, slot, range) + offset, from, n);
+      return;
+    }
+    const Cells to = cells(pool, slot, range);
+    each_part(
+        offset, n, [&](uint64_t i) { *to.at(offset + i) = from[i]; },
+        [&](uint64_t i) { __builtin_memcpy(word(to.at(offset + i)), from + i, 4); });
+  }
+  static void copy_out(const abi::Pool& pool, uint32_t slot, Range range, uint64_t offset,
+                       uint8_t* to, uint64_t n) {
+    if (!in_tiles(range)) {
+      __builtin_memcpy(to, record(pool, slot, range) + offset, n);
+      return;
+    }
+    const Cells from = cells(pool, slot, range);
+    each_part(
+        offset, n, [&](uint64_t i) { to[i] = *from.at(offset + i); },
+        [&](uint64_t i) { __builtin_memcpy(to + i, word(from.at(offset + i)), 4); });
+  }
+  static void clear(const abi::Pool& pool, uint32_t slot, Range range, uint64_t offset,
+                    uint64_t words) {
+    const Cells to = cells(pool, slot, range);
+    for (uint64_t i = 0; i < words; ++i) *word(to.at(offset + 4 * i)) = 0;
+  }
+
+ private:
+  static bool in_tiles(Range range) {
+    return range == Range::memory || range == Range::state || range == Range::stack;
+  }
+  static uint8_t* record(const abi::Pool& pool, uint32_t slot, Range range) {
+    const uint64_t at = slot;
+    if (range == Range::header) return reinterpret_cast<uint8_t*>(pool.headers + slot);
+    return (range == Range::out ? pool.out : pool.err) + at * pool.out_capacity;
+  }
+  static uint32_t* word(uint8_t* bytes) {
+    return reinterpret_cast<uint32_t*>(__builtin_assume_aligned(bytes, 4));
+  }
+  /// Bytes up to the first word of the range, its words, and the bytes behind the last one.
+  template <class Byte, class Word>
+  static void each_part(uint64_t offset, uint64_t n, Byte byte, Word whole) {
+    uint64_t i = 0;
+    for (; i < n && (offset + i) % 4 != 0; ++i) byte(i);
+    for (; n - i >= 4; i += 4) whole(i);
+    for (; i < n; ++i) byte(i);
+  }
+};
+
+/// Slots of an instance's bottom frame.
+class StackBottom {
+ public:
+  StackBottom(const abi::Pool& pool, uint32_t slot)
+      : first_(Tiled::cells(pool, slot, Range::stack).first) {}
+  uint64_t& operator[](uint32_t i) const {
+    return *reinterpret_cast<uint64_t*>(first_ +
+                                        abi::in_tile(uint64_t{i} * 8, 8, tile_shape.lanes));
+  }
+
+ private:
+  uint8_t* first_;
+};
+
+/// All out-of-line bodies in one function, so that the loop below has one place that calls it.
+__attribute__((noinline)) inline exec::Step slow_step(LaneMachine& m) {
+  switch (m.insn().op) {
+#define WARPHIVE_OP(name, ...)              \
+  case static_cast<uint16_t>(ir::Op::name): \
+    return exec::bodies::Body<ir::Op::name>::slow(m);
+#include "ir/ops.inc"
+    default:  // the encoder makes nothing else but the stop at instruction 0
+      return exec::bodies::StopBody::slow(m);
+  }
+}
+
+/// The loop dispatcher (exec/loop.hpp) for lanes that share an instruction stream.
+inline void run_loop(LaneMachine m) {
+  for (;;) {
+    m.fetch();
+    exec::Step step = exec::Step::slow;
+    switch (m.insn().op) {
+#define WARPHIVE_OP(name, ...)                       \
+  case static_cast<uint16_t>(ir::Op::name):          \
+    step = exec::bodies::Body<ir::Op::name>::run(m); \
+    break;
+#include "ir/ops.inc"
+      default:
+        break;
+    }
+    if (step != exec::Step::slow) continue;
+    LaneMachine copy = m;  // taking the address of the loop's own would keep it in memory
+    if (slow_step(copy) == exec::Step::stop) return;
+    m = copy;
+  }
+}
+
+/// As exec::begin_call and exec::run_lane, in a tile.
+struct DeviceRunner {
+  const abi::RunParams& run_params;
+  abi::LaneRef lane;
+
+  bool begin(uint32_t function, const uint64_t* args) const {
+    const abi::Pool& pool = run_params.pools[lane.pool];
+    const abi::FunctionEntry& entry = pool.code->functions[function];
+    const abi::Insn& enter = pool.code->insns[entry.entry];
+    abi::InstanceHeader& header = pool.headers[lane.slot];
+    header.entry = function;
+    header.base = 0;
+    header.pc = entry.entry + 1;
+    if (static_cast<uint32_t>(enter.imm) > pool.layout->stack_slots ||
+        pool.layout->max_depth == 0) {
+      header.depth = 0;
+      header.exit = abi::Exit::trapped;
+      header.trap = abi::TrapKind::stack_overflow;
+      return false;
+    }
+    header.depth = 1;
+    const StackBottom stack(pool, lane.slot);
+    for (uint32_t i = 0; i < entry.param_slots; ++i) stack[i] = args[i];
+    stack[enter.a] = abi::pack_header(0, 0);
+    for (uint32_t i = enter.b; i < uint32_t{enter.b} + enter.c; ++i) stack[i] = 0;
+    return true;
+  }
+  void run() const {
+    exec::TileContext context = exec::tile_context<tile_shape>(run_params, lane);
+    run_loop(LaneMachine::resume(context, 0));
+  }
+};
+
+inline void device_run_lane(const RunLanes& params, uint32_t lane) {
+  const abi::LaneRef ref = params.run.lanes[lane];
+  const LaneCall call = params.calls[lane];
+  const abi::Pool& pool = params.run.pools[ref.pool];
+  abi::InstanceHeader& header = pool.headers[ref.slot];
+  const uint64_t fuel_before = header.fuel_used;
+  if (params.first_round != 0) header.fuel_left = params.fuel;
+  const bool final_call =
+      run_calls(params, header, params.pool_calls[ref.pool], call, DeviceRunner{params.run, ref});
+  report<Tiled>(params, pool, ref.slot, call, StackBottom(pool, ref.slot), fuel_before, final_call);
+  if (header.exit != abi::Exit::parked) {
+    __atomic_fetch_add(&params.progress->instances_done, 1, __ATOMIC_RELAXED);
+  }
+  __atomic_fetch_add(&params.progress->instructions, header.fuel_used - fuel_before,
+                     __ATOMIC_RELAXED);
+}
+
+/// Zeroes what an instance may have written: memories up to their sizes, and its stack if asked.
+inline void wipe_lane(const WipeLanes& params, uint32_t lane) {
+  const abi::Pool& pool = params.pool;
+  const uint32_t slot = params.slots[lane];
+  const abi::ProgramLayout& layout = *pool.layout;
+  for (uint32_t m = 0; m < layout.memory_count; ++m) {
+    uint32_t pages = 0;
+    Tiled::copy_out(pool, slot, Range::state, layout.memory_pages_at + 4 * m,
+                    reinterpret_cast<uint8_t*>(&pages), 4);
+    Tiled::clear(pool, slot, Range::memory, layout.memories[m].at,
+                 uint64_t{pages} * (abi::page_bytes / 4));
+  }
+  if (params.stacks != 0) {
+    Tiled::clear(pool, slot, Range::stack, 0, uint64_t{layout.stack_slots} * 2);
+  }
+}
+
+}  // namespace warphive::kernels

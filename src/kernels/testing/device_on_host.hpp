@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernels of devices with tiles as host code, lane by lane: for tests of what drives a device,
+// where there is none.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace warphive::kernels {
+
+/// Runs lanes [0, count) with parameters as the device's kernel of that name takes them.
+using DeviceKernel = void (*)(const void* params, std::uint32_t count);
+/// `name` as in the device program: warphive_run. nullptr where there is none.
+DeviceKernel device_kernel_on_host(std::string_view name);
+/// Size of its parameters; the number of lanes stands behind them.
+std::uint32_t device_kernel_params(std::string_view name);
+
+}  // namespace warphive::kernels
