@@ -22,7 +22,7 @@ import ptxas as tools
 ARCHITECTURES = ("sm_75", "sm_90")
 REGISTERS = 64
 MOST_BYTES = 1 << 20
-RANDOM_PROGRAMS = 120
+RANDOM_PROGRAMS = 30
 LINKED_PROGRAMS = 40  # the guests and some of the others
 # Programs of which all functions are compiled to PTX.
 WHOLE = ("alu", "collatz", "fibr", "mandel", "queens", "lev", "sort", "sieve", "sha", "coremark_like", "json")
