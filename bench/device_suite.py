@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs programs on a CUDA device and on all CPU cores: equal results first, then rates.
 
-usage: device_suite.py WARPHIVE FOLDER OUT [--seconds S] [--only check|spec|speed ...]
+usage: device_suite.py WARPHIVE FOLDER OUT [--only check spec speed scale]
 """
 import argparse
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -43,6 +42,32 @@ def run(binary, *arguments, timeout=240):
     return report, None
 
 
+def scale(binary, guests):
+    """From one instance to a million, stops, and what does not fit."""
+    rows = []
+    for name, size in [("alu", 20_000), ("sieve", 2_000)]:
+        for count in [10**power for power in range(7)]:
+            result, why = run(binary, guests / f"{name}.wasm", "--invoke", "run", "--args-from", f"1..{count}", "--args", size, "--device", "cuda")
+            row = {"program": name, "instances": count, "why": why}
+            if result is not None:
+                row |= {key: result["seconds"][key] for key in ("spawn", "run", "harvest", "total")}
+                row |= {"wall": result["wall"], "rate": result["instructions"] / result["seconds"]["run"] / 1e9}
+            rows.append(row)
+            print(row, flush=True)
+    for count in (1, 1_000, 1_000_000):
+        result, why = run(binary, guests / "alu.wasm", "--invoke", "run", "--args-from", f"1..{count}", "--args", 2_000_000_000,
+                          "--device", "cuda", "--timeout", 1)
+        row = {"stopped after 1 s": count, "why": why}
+        if result is not None:
+            row |= {"exits": result["exits"], "run": result["seconds"]["run"]}
+        rows.append(row)
+        print(row, flush=True)
+    result, why = run(binary, guests / "sieve.wasm", "--invoke", "run", "--args-from", "1..3000000", "--args", 10, "--device", "cuda")
+    rows.append({"does not fit": 3_000_000, "why": why if result is None else "it ran"})
+    print(rows[-1], flush=True)
+    return rows
+
+
 def compare(binary, guests, name, size, count, extra=()):
     arguments = [guests / f"{name}.wasm", "--invoke", "run", "--args-from", f"1..{count}", "--args", size, *extra]
     gpu, why = run(binary, *arguments, "--device", "cuda")
@@ -62,7 +87,7 @@ def main():
     parser.add_argument("warphive", type=lambda path: str(pathlib.Path(path).resolve()))
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--only", nargs="*", default=["check", "spec", "speed"])
+    parser.add_argument("--only", nargs="*", default=["check", "spec", "speed", "scale"])
     options = parser.parse_args()
     binary, guests = options.warphive, options.folder / "guests"
     failed = 0
@@ -110,6 +135,8 @@ def main():
             print(f"{name:10} {rates[0]:12.2f} {rates[1]:16.2f} {rates[2]:12.2f} {rates[0] / rates[1] if rates[1] else 0:8.2f}"
                   f"   spawn {row['gpu'].get('spawn', 0):.3f} run {row['gpu'].get('run', 0):.4f} harvest {row['gpu'].get('harvest', 0):.4f} "
                   f"{row['gpu'].get('why', '')}", flush=True)
+    if "scale" in options.only:
+        report["scale"] = scale(binary, guests)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "device.json").write_text(json.dumps(report, indent=1))
     print(f"{failed} differences", flush=True)

@@ -9,8 +9,8 @@
 #include "exec/interp_context.hpp"
 #include "exec/loop.hpp"
 #include "exec/native.hpp"
-#include "exec/native_lookup.hpp"
 #include "exec/native_helpers.hpp"
+#include "exec/native_lookup.hpp"
 #include "ir/encode.hpp"
 
 namespace warphive::exec {

@@ -278,10 +278,14 @@ class CudaDevice final : public Device {
     std::array<CuFunction, kernel_count> functions = {};
     for (std::size_t i = 0; i < kernel_count; ++i) {
       const std::string name = std::string("warphive_") + kernel_names[i];
-      // An image need not have every kernel.
-      if (driver.module_function(&functions[i], module, name.c_str()) != CuResult::success) {
-        functions[i] = nullptr;
-      }
+      const CuResult found = driver.module_function(&functions[i], module, name.c_str());
+      if (found == CuResult::success) continue;
+      functions[i] = nullptr;
+      if (found == CuResult::not_found) continue;  // an image need not have every kernel
+      (void)context_->call(driver.module_unload, "", module);
+      return base::error(ErrorCode::device_lost, ErrorPhase::none,
+                         "Loading kernel ({}) failed: CUDA error {}.", name,
+                         driver.describe(found));
     }
     return std::make_unique<CudaExecutable>(context_, module, functions);
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A stand-in for libcuda.so.1 that executes: streams hold their commands back until someone waits,
-// kernels run as host code lane by lane, freed memory is poisoned, and any call can be made to fail.
-// What it cannot show is listed in docs/devices.md.
+// kernels run as host code lane by lane, freed memory is poisoned, and any call can be made to
+// fail. What it cannot show is listed in docs/devices.md.
 //
 // WARPHIVE_FAKE_CUDA, comma-separated: `fail=SYMBOL:N:CODE` makes the Nth call of a function (1 is
 // the first) return CODE; from then on codes of 700 and above are returned by all calls, as after a
@@ -150,7 +150,7 @@ CuResult release(CuPointer pointer) {
 }  // namespace
 
 #define WARPHIVE_FAKE(symbol) extern "C" __attribute__((visibility("default"))) CuResult symbol
-#define WARPHIVE_ENTER(symbol)                                                          \
+#define WARPHIVE_ENTER(symbol) \
   if (const CuResult early = fake().enter(#symbol); early != CuResult::success) return early
 
 WARPHIVE_FAKE(cuInit)(unsigned) {
@@ -191,7 +191,10 @@ WARPHIVE_FAKE(cuDeviceGetAttribute)(int* value, int attribute, CuDevice) {
   constexpr int multiprocessors = 16;
   constexpr int threads = 39;
   constexpr int major = 75;
-  *value = attribute == multiprocessors ? 1 : attribute == threads ? 2048 : attribute == major ? 9 : 0;
+  *value = attribute == multiprocessors ? 1
+           : attribute == threads       ? 2048
+           : attribute == major         ? 9
+                                        : 0;
   return CuResult::success;
 }
 WARPHIVE_FAKE(cuDevicePrimaryCtxRetain)(CuContext* context, CuDevice) {
@@ -238,7 +241,8 @@ WARPHIVE_FAKE(cuMemcpyAsync)(CuPointer to, CuPointer from, std::size_t bytes, Cu
   stream_of(stream)->add([=] { std::memmove(at<void>(to), at<void>(from), bytes); });
   return CuResult::success;
 }
-WARPHIVE_FAKE(cuMemsetD8Async)(CuPointer to, unsigned char value, std::size_t count, CuStream stream) {
+WARPHIVE_FAKE(cuMemsetD8Async)(CuPointer to, unsigned char value, std::size_t count,
+                               CuStream stream) {
   WARPHIVE_ENTER(cuMemsetD8Async);
   constexpr std::size_t large = std::size_t{64} << 20;
   stream_of(stream)->add([=] {
@@ -331,8 +335,9 @@ WARPHIVE_FAKE(cuModuleGetFunction)(CuFunction* function, CuModule module, const 
   *function = reinterpret_cast<CuFunction>(&kept);
   return CuResult::success;
 }
-WARPHIVE_FAKE(cuLaunchKernel)(CuFunction function, unsigned grid_x, unsigned, unsigned, unsigned block_x,
-                              unsigned, unsigned, unsigned, CuStream stream, void**, void** extra) {
+WARPHIVE_FAKE(cuLaunchKernel)(CuFunction function, unsigned grid_x, unsigned, unsigned,
+                              unsigned block_x, unsigned, unsigned, unsigned, CuStream stream,
+                              void**, void** extra) {
   WARPHIVE_ENTER(cuLaunchKernel);
   const Kernel kernel = *reinterpret_cast<Kernel*>(function);
   const auto* bytes = static_cast<const std::byte*>(extra[1]);

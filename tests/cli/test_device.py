@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs on a CUDA device: the stand-in driver that WARPHIVE_CUDA_LIBRARY names, with and without faults.
+
+Each run is compared with the same run on the CPU.
+"""
+
+import json
+import os
+
+from harness import CommandTest
+
+SYMBOLS = [
+    "cuInit", "cuDeviceGetCount", "cuDeviceGet", "cuDevicePrimaryCtxRetain", "cuMemGetInfo_v2", "cuMemAlloc_v2", "cuMemHostAlloc",
+    "cuMemcpyAsync", "cuMemsetD8Async", "cuStreamCreateWithPriority", "cuStreamSynchronize", "cuModuleLoadDataEx",
+    "cuModuleGetFunction", "cuLaunchKernel", "cuMemFree_v2", "cuMemFreeHost",
+]
+OUT_OF_MEMORY = 2
+LAUNCH_FAILED = 719
+
+
+class Device(CommandTest):
+    def equal(self, *arguments, status=0, memory=("--memory-hash",)):
+        """The JSON of a run on both devices, without times and names."""
+        reports = []
+        for device in ("cuda", "cpu"):
+            done = self.command("run", *arguments, "--device", device, "--tier", "interp", "--format", "json", *memory, status=status)
+            report = json.loads(done.out)
+            self.assertEqual(report["device"], device)
+            for key in ("device", "seconds", "compiled", "instructions_per_second", "instances_per_second"):
+                report.pop(key, None)
+            reports.append(report)
+        self.assertEqual(reports[0], reports[1])
+        return reports[0]
+
+    def test_devices(self):
+        self.assertIn("cuda     available: stand-in driver", self.command("devices", status=0).out)
+        self.assertIn("there are (1) CUDA devices", self.command("run", self.guest("core"), "--device", "cuda:1", status=122).err)
+
+    def test_counts_around_a_tile(self):
+        core = self.guest("core")
+        for count in (1, 31, 32, 33, 64, 100):
+            self.equal(core, "--invoke", "count", "--args-from", f"1..{count}")
+
+    def test_traps(self):
+        core = self.guest("core")
+        report = self.equal(core, "--invoke", "trap_odd", "--args-from", "0..99", status=120)
+        self.assertEqual(report["exits"], {"returned": 50, "trapped": 50})
+        self.equal(core, "--invoke", "store", "--args-from", "65500..65600", "--args", "7", status=120)
+        self.equal(core, "--invoke", "recurse", "--args-from", "1000..1040", status=120)
+
+    def test_fuel(self):
+        self.equal(self.guest("core"), "--invoke", "loop", "-n", "40", "--fuel", "12345", status=121)
+
+    def test_memory_grows(self):
+        self.equal(self.guest("core"), "--invoke", "grow", "--args-from", "0..30")
+
+    def test_host_calls(self):
+        report = self.equal(self.guest("chatty"), "-n", "40")
+        self.assertEqual(report["exits"], {"returned": 40})
+        self.equal(self.guest("strings"), "-n", "3", "--env", "A={id}")
+        self.equal(self.guest("world"), "--invoke", "random", "-n", "33", "--seed", "5")
+        self.equal(self.guest("world"), "--invoke", "clock", "-n", "33")
+
+    def test_linked_modules(self):
+        self.guest("library")
+        self.equal(self.guest("user"), "--invoke", "run", "--args-from", "1..40", "--preload", "lib=library.wasm", memory=())
+
+    def test_timeout_stops_a_running_kernel(self):
+        done = self.command("run", self.guest("core"), "--invoke", "loop", "-n", "3", "--device", "cuda", "--timeout", "0.2", "--format",
+                            "json", status=121)
+        self.assertEqual(json.loads(done.out)["exits"], {"cancelled": 3})
+
+    def test_too_many_instances_are_refused(self):
+        done = self.command("run", self.guest("core"), "--invoke", "nothing", "-n", "200000", "--device", "cuda", status=123,
+                            environment={"WARPHIVE_FAKE_CUDA": "memory=2147483648"})
+        self.assertRegex(done.err, r"do not fit; about \(\d+\) would")
+
+    def test_every_call_of_the_driver_may_fail(self):
+        core = self.guest("core")
+        arguments = ["run", core, "--invoke", "count", "--args-from", "1..40", "--device", "cuda", "--format", "json", "--results", "hash"]
+        expected = json.loads(self.command(*arguments, status=0).out)["result_hash"]
+        for symbol in SYMBOLS:
+            for code in (OUT_OF_MEMORY, LAUNCH_FAILED) if "Alloc" in symbol else (LAUNCH_FAILED,):
+                for number in range(1, 1000):
+                    done = self.command(*arguments, environment={"WARPHIVE_FAKE_CUDA": f"fail={symbol}:{number}:{code}"})
+                    with self.subTest(symbol=symbol, number=number, code=code):
+                        if done.returncode == 0:
+                            self.assertEqual(json.loads(done.out)["result_hash"], expected)
+                        else:
+                            self.assertIn(done.returncode, (122, 123), done.err)
+                            self.assertTrue(done.err.startswith("warphive: ") and done.err.count("\n") == 1, done.err)
+                    # Clean-up does not report, so a fault there must not end the search early.
+                    if done.returncode == 0 and not symbol.startswith("cuMemFree"):
+                        break
+                    if number >= 30 and done.returncode == 0:
+                        break
+                else:
+                    self.fail(f"{symbol} is called a thousand times")
+
+
+if "WARPHIVE_CUDA_LIBRARY" not in os.environ:
+    del Device
