@@ -322,7 +322,7 @@ class TileSubject final : public Subject {
     if (compiled) native_ = compile_tile(module, made_.program(), shape);
     // As the contiguous pool has it before anything has run.
     std::vector<std::uint8_t> state(made_.layout().state_bytes);
-    std::memcpy(state.data(), made_.globals(), state.size());
+    if (!state.empty()) std::memcpy(state.data(), made_.globals(), state.size());
     pool_.write(Slab::state, lane_.slot, 0, state);
     pool_.fill(Slab::memory, lane_.slot, 0);
     params_ = {.pools = &pool_.pool(),

@@ -64,11 +64,11 @@ struct Contiguous {
   }
   static void copy_in(const abi::Pool& pool, std::uint32_t slot, Range range, std::uint64_t offset,
                       const std::uint8_t* from, std::uint64_t n) {
-    std::memcpy(address(pool, slot, range, offset), from, n);
+    if (n != 0) std::memcpy(address(pool, slot, range, offset), from, n);
   }
   static void copy_out(const abi::Pool& pool, std::uint32_t slot, Range range, std::uint64_t offset,
                        std::uint8_t* to, std::uint64_t n) {
-    std::memcpy(to, address(pool, slot, range, offset), n);
+    if (n != 0) std::memcpy(to, address(pool, slot, range, offset), n);
   }
 };
 
