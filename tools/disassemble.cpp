@@ -9,6 +9,7 @@
 #include "base/byte_reader.hpp"
 #include "base/check.hpp"
 #include "guest/wasm/opcodes.hpp"
+#include "guest/wasm/simd_opcodes.hpp"
 #include "tools/format.hpp"
 #include "tools/values.hpp"
 #include "warphive/types.hpp"
@@ -32,8 +33,9 @@ class Listing {
       const std::uint64_t offset = code_.offset();
       const std::uint8_t byte = u8();
       const auto opcode = static_cast<Opcode>(byte);
-      const wasm::OpcodeInfo& info =
-          opcode == Opcode::misc_prefix ? misc_info(u32()) : wasm::info(opcode);
+      const wasm::OpcodeInfo& info = opcode == Opcode::misc_prefix   ? misc_info(u32())
+                                     : opcode == Opcode::simd_prefix ? simd_info(u32())
+                                                                     : wasm::info(opcode);
       WARPHIVE_CHECK(info.text != nullptr);
       const bool closes = opcode == Opcode::end || opcode == Opcode::else_;
       if (closes && depth > 0) --depth;
@@ -52,6 +54,10 @@ class Listing {
   static const wasm::OpcodeInfo& misc_info(std::uint32_t number) {
     WARPHIVE_CHECK(number < wasm::misc_opcode_count);
     return wasm::misc_opcode_table[number];
+  }
+  static const wasm::OpcodeInfo& simd_info(std::uint32_t number) {
+    WARPHIVE_CHECK(wasm::is_simd_opcode(number));
+    return wasm::simd_opcode_table[number].info;
   }
   std::back_insert_iterator<std::string> out() { return std::back_inserter(to_); }
   std::uint8_t u8() {
@@ -134,6 +140,20 @@ class Listing {
       case Immediate::reference_type:
         fmt::format_to(out(), " {}", value_type(u8()));
         return;
+      case Immediate::lanes:
+        for (int i = 0; i < 16; ++i) fmt::format_to(out(), " {}", u8());
+        return;
+      case Immediate::lane:
+        fmt::format_to(out(), " {}", u8());
+        return;
+      case Immediate::vector: {
+        Value value{ValueType::v128};
+        WARPHIVE_CHECK(code_.read_u64(value.bits) && code_.read_u64(value.high));
+        to_ += ' ';
+        append_value(to_, value);
+        return;
+      }
+      case Immediate::memory_lane:
       case Immediate::memory_argument: {
         const std::uint32_t alignment = u32();
         const std::uint32_t offset = u32();
@@ -141,6 +161,7 @@ class Listing {
         if (alignment != info.alignment) {
           fmt::format_to(out(), " align={}", std::uint64_t{1} << alignment);
         }
+        if (info.immediate == Immediate::memory_lane) fmt::format_to(out(), " {}", u8());
         return;
       }
       case Immediate::i32: {

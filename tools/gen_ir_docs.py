@@ -16,7 +16,7 @@ TARGET = ROOT / "docs" / "ir.md"
 INTRO = """\
 # The IR
 
-<!-- Written by tools/gen_ir_docs.py from src/ir/ops.inc and src/ir/op.hpp. Do not edit. -->
+<!-- Written by tools/gen_ir_docs.py from src/ir/ops.inc, ops_simd.inc and op.hpp. Do not edit. -->
 
 The IR is a register machine between guests and executors. `src/ir/module.hpp` declares its data,
 `src/ir/verify.cpp` holds its rules, and this page lists its ops.
@@ -25,6 +25,8 @@ The IR is a register machine between guests and executors. `src/ir/module.hpp` d
 
 - A slot has 64 bits. 32-bit values are zero-extended. A reference to a function is its index + 1, a
   reference to a host value is that value + 1, null is 0.
+- A vector (v128) takes two neighbouring slots, the low half first; an operand names the first. Its
+  constants, 16 bytes each, are in the module's list of vectors (docs/adr/0006).
 - A function's slots: parameters from 0; the header (return address) at the larger of parameter and
   result slots; then locals and temporaries. Results are left in slots 0 and up.
 - `enter` is the first instruction of every function and stands nowhere else. It checks the stack
@@ -69,7 +71,7 @@ op runs until the count is 0; a chunk moves at most 1 KiB and updates its three 
     }
 
 `s3` is a slot, `b1` a block, `fn2`, `global0`, `memory0`, `table0`, `data0`, `elem0`, `type0` and
-`host0` are indices, `jump0` is a branch table of the function, `[s1 + 16]` an address with its offset.
+`host0` and `vector0` are indices, `jump0` is a branch table of the function, `[s1 + 16]` an address with its offset.
 `@21` is the byte offset in the guest module of this instruction and of those after it, up to the next
 such mark.
 """
@@ -98,6 +100,20 @@ OPERANDS = {
     "call_indirect": "`sBASE, sX, tableN, typeN`",
     "ret": "`sHEADER`",
     "ret_mov": "`sHEADER, sX`",
+    "v_v": "`sD, sX`",
+    "v_vv": "`sD, sX, sY`",
+    "v_vvv": "`sD, sX, sY, sZ`",
+    "v_vva": "`sD, sX, sY, sCOND`",
+    "v_va": "`sD, sX, sY`",
+    "v_a": "`sD, sX`",
+    "d_v": "`sD, sX`",
+    "d_vk": "`sD, sX, K`",
+    "v_vak": "`sD, sX, sY, K`",
+    "v_vvg": "`sD, sX, sY, INDEX`",
+    "v_g": "`sD, INDEX`",
+    "g_v": "`sX, INDEX`",
+    "load_v": "`sD, [sX + K]`",
+    "store_v": "`[sX + K], sY`",
 }
 
 
@@ -142,6 +158,8 @@ def expand(body, parameters, arguments):
 def read_ops():
     """Sections of the op table: (title lines, [(arguments, comment)])."""
     text = (ROOT / "src" / "ir" / "ops.inc").read_text()
+    vectors = (ROOT / "src" / "ir" / "ops_simd.inc").read_text()
+    text = text.replace('#include "ir/ops_simd.inc"', vectors[vectors.index("#define UNARY") :])
     text = text.replace("\\\n", " ")
     # The file's head says how to read the table; sections begin behind it.
     text = text[text.index("#define OK") :]
@@ -207,7 +225,8 @@ def render():
         "## Ops",
         "",
         "`dst` is the width in bits of what is written, `src` of the operands `x` and `y`. `result` and",
-        "`trap` are expressions over bit patterns; helpers are in `src/exec/semantics.hpp`.",
+        "`trap` are expressions over bit patterns; helpers are in `src/exec/semantics.hpp`. Of a vector",
+        "`dst` and `src` name the lanes; expressions work lane by lane (`src/exec/lanes.hpp`).",
     ]
     count = 0
     for heading, rows in read_ops():

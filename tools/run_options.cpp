@@ -21,6 +21,7 @@ namespace {
 constexpr const char* footer = R"(Values, in --args and in results:
   i32, i64       decimal or 0x hexadecimal; results are signed
   f32, f64       1.5, -2e10, 0x1p-3, inf, -inf, nan, nan:0x200000 (payload)
+  v128           32 hexadecimal digits, byte 0 first, or lanes: "i32x4 1 2 3 4", f64x2, ...
   references     null or an index
 
 Examples:

@@ -45,7 +45,8 @@ class Executor {
   }
   /// Init, then start, of a member; the outcome of the latter that ran.
   Result<Outcome> instantiate(const ir::Member& member);
-  virtual Result<std::uint64_t> global(std::uint32_t index) = 0;
+  /// A global's slots.
+  virtual Result<std::vector<std::uint64_t>> global(std::uint32_t index) = 0;
   /// The bytes of a memory at its current size.
   virtual Result<std::vector<std::byte>> memory(std::uint32_t index) = 0;
 };

@@ -47,8 +47,13 @@ class LoopExecutor final : public Executor {
     return outcome;
   }
 
-  Result<std::uint64_t> global(std::uint32_t index) override {
-    return read<std::uint64_t>(layout_.view.globals_at, index);
+  Result<std::vector<std::uint64_t>> global(std::uint32_t index) override {
+    const std::vector<std::uint32_t> slots = ir::global_slots(program_->module);
+    std::vector<std::uint64_t> values;
+    for (std::uint32_t slot = slots.at(index); slot < slots.at(index + 1); ++slot) {
+      values.push_back(read<std::uint64_t>(layout_.view.globals_at, slot));
+    }
+    return values;
   }
 
   Result<std::vector<std::byte>> memory(std::uint32_t index) override {

@@ -21,11 +21,6 @@ namespace {
 /// the course of a script.
 std::string member_name(std::uint32_t member) { return fmt::format("#{}", member); }
 
-bool is_refused_for_simd(const Error& error) {
-  return error.code() == ErrorCode::unsupported &&
-         error.message().find("SIMD") != std::string::npos;
-}
-
 Result<ir::Module> load(std::vector<std::byte> bytes) {
   WARPHIVE_TRY_ASSIGN(const wasm::Module module, wasm::read_module(std::move(bytes)));
   return wasm::lower(module);
@@ -88,9 +83,7 @@ class Planner {
   Target load_candidate(const Command& command, ir::Module& module) {
     Result<ir::Module> loaded = load(read_bytes(script_.folder / command.filename));
     if (!loaded) {
-      const auto kind =
-          is_refused_for_simd(loaded.error()) ? Target::Kind::skipped : Target::Kind::failed;
-      return {kind, 0, loaded.error().describe()};
+      return {Target::Kind::failed, 0, loaded.error().describe()};
     }
     module = std::move(*loaded);
     const Target* missing = nullptr;
@@ -149,9 +142,6 @@ class Planner {
         wasm::read_module(read_bytes(script_.folder / command.filename));
     if (module) {
       return {{}, Verdict::failed, fmt::format("The module was accepted; {}.", command.text)};
-    }
-    if (is_refused_for_simd(module.error())) {
-      return {{}, Verdict::skipped, module.error().describe()};
     }
     return {{}, Verdict::passed, {}};
   }

@@ -24,7 +24,11 @@ class RefExecutor final : public Executor {
     return outcome;
   }
 
-  Result<std::uint64_t> global(std::uint32_t index) override { return instance_.globals.at(index); }
+  Result<std::vector<std::uint64_t>> global(std::uint32_t index) override {
+    const std::vector<std::uint32_t> slots = ir::global_slots(module_);
+    const auto first = instance_.globals.begin();
+    return std::vector(first + slots.at(index), first + slots.at(index + 1));
+  }
 
   Result<std::vector<std::byte>> memory(std::uint32_t index) override {
     const std::vector<std::uint8_t>& bytes = instance_.memories.at(index);

@@ -147,16 +147,22 @@ class Runner {
       return fmt::format("{}: expected {}, got {}.", describe(command), to_string(command.expected),
                          describe(*outcome));
     }
-    bool equal = outcome->values.size() == command.expected.size() &&
-                 types.size() == command.expected.size();
-    for (std::size_t i = 0; equal && i < types.size(); ++i) {
-      equal = matches(command.expected[i], types[i], outcome->values[i]);
-    }
-    if (equal) return {};
+    std::span<const std::uint64_t> left = outcome->values;
+    bool equal = types.size() == command.expected.size();
     std::vector<Value> got;
-    for (std::size_t i = 0; i < outcome->values.size() && i < types.size(); ++i) {
-      got.push_back({Value::Kind::bits, types[i], outcome->values[i]});
+    for (std::size_t i = 0; i < types.size() && left.size() >= ir::slots(types[i]); ++i) {
+      const auto slots = left.first(ir::slots(types[i]));
+      left = left.subspan(slots.size());
+      equal = equal && matches(command.expected[i], types[i], slots);
+      got.push_back({Value::Kind::bits, types[i], slots[0], {}});
+      if (slots.size() == 2) {
+        got.back().kind = Value::Kind::lanes;
+        for (const std::uint64_t slot : slots) {
+          got.back().lanes.push_back({Value::Kind::bits, ir::ValueType::i64, slot, {}});
+        }
+      }
     }
+    if (equal && got.size() == types.size() && left.empty()) return {};
     return fmt::format("{}: expected {}, got {}.", describe(command), to_string(command.expected),
                        to_string(got));
   }
@@ -174,16 +180,18 @@ class Runner {
                       std::vector<ir::ValueType>& result_types) {
     WARPHIVE_TRY_ASSIGN(const ir::Export* entry, find(action, member));
     if (action.is_get) {
-      WARPHIVE_TRY_ASSIGN(const std::uint64_t value, executor_->global(entry->index));
+      WARPHIVE_TRY_ASSIGN(std::vector<std::uint64_t> slots, executor_->global(entry->index));
       result_types = {program_.globals[entry->index].type};
-      return Outcome{abi::Exit::returned, abi::TrapKind::none, {value}, 0};
+      return Outcome{abi::Exit::returned, abi::TrapKind::none, std::move(slots), 0};
     }
     const ir::FunctionType& type = program_.types[program_.functions[entry->index].type];
     bool fits = type.params.size() == action.args.size();
     std::vector<std::uint64_t> args;
     for (std::size_t i = 0; fits && i < action.args.size(); ++i) {
-      fits = action.args[i].kind == Value::Kind::bits && action.args[i].type == type.params[i];
-      args.push_back(action.args[i].bits);
+      const Value& arg = action.args[i];
+      fits = arg.type == type.params[i] &&
+             (arg.kind == Value::Kind::bits || arg.kind == Value::Kind::lanes);
+      for (const std::uint64_t slot : slots_of(arg)) args.push_back(slot);
     }
     if (!fits) {
       return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,

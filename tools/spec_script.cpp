@@ -48,15 +48,51 @@ auto look_up(const Table& table, std::string_view name) {
   throw Failure(Status::bad_module, fmt::format("Unknown word ({}).", name));
 }
 
+std::uint64_t parse_bits(const std::string& text) {
+  std::uint64_t bits = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), bits);
+  if (problem != std::errc{} || end != text.data() + text.size()) {
+    throw Failure(Status::bad_module, fmt::format("The value ({}) is not a number.", text));
+  }
+  return bits;
+}
+
+Value parse_lane(ir::ValueType type, const std::string& text) {
+  Value lane;
+  lane.type = type;
+  if (text == "nan:canonical") {
+    lane.kind = Value::Kind::nan_canonical;
+  } else if (text == "nan:arithmetic") {
+    lane.kind = Value::Kind::nan_arithmetic;
+  } else {
+    lane.bits = parse_bits(text);
+  }
+  return lane;
+}
+
+Value parse_vector(const json& from) {
+  const std::string lane_type = from.at("lane_type").get<std::string>();
+  const bool narrow = lane_type == "i8" || lane_type == "i16";
+  const ir::ValueType type = narrow ? ir::ValueType::i32 : look_up(type_names, lane_type);
+  Value value;
+  value.type = ir::ValueType::v128;
+  value.kind = Value::Kind::lanes;
+  for (const json& lane : from.at("value")) {
+    value.lanes.push_back(parse_lane(type, lane.get<std::string>()));
+  }
+  const std::size_t count = value.lanes.size();
+  if (count != 2 && count != 4 && count != 8 && count != 16) {
+    throw Failure(Status::bad_module, fmt::format("A vector of ({}) lanes.", count));
+  }
+  return value;
+}
+
 Value parse_value(const json& from) {
   Value value;
   value.type = look_up(type_names, from.at("type").get<std::string>());
   const bool is_reference =
       value.type == ir::ValueType::funcref || value.type == ir::ValueType::externref;
-  if (value.type == ir::ValueType::v128) {
-    value.kind = Value::Kind::unsupported;
-    return value;
-  }
+  if (value.type == ir::ValueType::v128) return parse_vector(from);
   if (!from.contains("value")) {
     if (!is_reference) throw Failure(Status::bad_module, "A value without bits.");
     value.kind = Value::Kind::some_reference;
@@ -70,10 +106,7 @@ Value parse_value(const json& from) {
   } else if (is_reference && text == "null") {
     value.bits = 0;
   } else {
-    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value.bits);
-    if (problem != std::errc{} || end != text.data() + text.size()) {
-      throw Failure(Status::bad_module, fmt::format("The value ({}) is not a number.", text));
-    }
+    value.bits = parse_bits(text);
     if (is_reference) ++value.bits;
   }
   return value;
@@ -140,8 +173,14 @@ std::string to_string(const Value& value) {
       return fmt::format("{} nan:arithmetic", type);
     case Value::Kind::some_reference:
       return fmt::format("{} not null", type);
-    case Value::Kind::unsupported:
-      break;
+    case Value::Kind::lanes: {
+      std::string text = fmt::format("{} x {}", type, value.lanes.size());
+      for (const Value& lane : value.lanes) {
+        text += lane.kind == Value::Kind::bits ? fmt::format(" 0x{:x}", lane.bits)
+                                               : " " + to_string(lane);
+      }
+      return text;
+    }
   }
   return std::string(type);
 }
@@ -155,8 +194,28 @@ std::string to_string(std::span<const Value> values) {
   return text + ")";
 }
 
-bool matches(const Value& expected, ir::ValueType type, std::uint64_t slot) {
-  if (expected.type != type) return false;
+std::vector<std::uint64_t> slots_of(const Value& value) {
+  if (value.kind != Value::Kind::lanes) return {value.bits};
+  std::vector<std::uint64_t> slots(2);
+  const std::size_t bits = 128 / value.lanes.size();
+  for (std::size_t i = 0; i < value.lanes.size(); ++i) {
+    slots[i * bits / 64] |= value.lanes[i].bits << (i * bits % 64);
+  }
+  return slots;
+}
+
+bool matches(const Value& expected, ir::ValueType type, std::span<const std::uint64_t> slots) {
+  if (expected.type != type || slots.size() != ir::slots(type)) return false;
+  if (expected.kind == Value::Kind::lanes) {
+    const std::size_t bits = 128 / expected.lanes.size();
+    for (std::size_t i = 0; i < expected.lanes.size(); ++i) {
+      const std::uint64_t lane =
+          slots[i * bits / 64] >> (i * bits % 64) & (~std::uint64_t{0} >> (64 - bits));
+      if (!matches(expected.lanes[i], expected.lanes[i].type, std::span(&lane, 1))) return false;
+    }
+    return true;
+  }
+  const std::uint64_t slot = slots[0];
   const bool is_f32 = type == ir::ValueType::f32;
   if (is_f32 && (slot >> 32) != 0) return false;
   switch (expected.kind) {
@@ -170,7 +229,7 @@ bool matches(const Value& expected, ir::ValueType type, std::uint64_t slot) {
                     : (slot & 0x7ff8'0000'0000'0000) == 0x7ff8'0000'0000'0000;
     case Value::Kind::some_reference:
       return slot != 0;
-    case Value::Kind::unsupported:
+    case Value::Kind::lanes:
       break;
   }
   return false;

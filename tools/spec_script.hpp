@@ -38,17 +38,20 @@ struct Value {
     nan_canonical,
     nan_arithmetic,
     some_reference,  // any but null
-    unsupported,     // v128
+    lanes,           // of a v128, each with a kind of its own
   };
   Kind kind = Kind::bits;
   ir::ValueType type = ir::ValueType::i32;
-  std::uint64_t bits = 0;  // as a slot holds it
+  std::uint64_t bits = 0;    // as a slot holds it
+  std::vector<Value> lanes;  // of equal width; 8 and 16 bits count as i32
 };
+/// What the slots of a value hold; patterns as zero.
+std::vector<std::uint64_t> slots_of(const Value& value);
 std::string to_string(const Value& value);
 std::string to_string(std::span<const Value> values);
 
-/// Whether a slot of a result of that type meets the expectation, NaNs strictly.
-bool matches(const Value& expected, ir::ValueType type, std::uint64_t slot);
+/// Whether the slots of a result of that type meet the expectation, NaNs strictly.
+bool matches(const Value& expected, ir::ValueType type, std::span<const std::uint64_t> slots);
 
 struct Action {
   bool is_get = false;                // of a global; else an invocation

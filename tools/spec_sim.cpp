@@ -54,8 +54,14 @@ class SimExecutor final : public Executor {
     return outcome;
   }
 
-  Result<std::uint64_t> global(std::uint32_t index) override {
-    return read<std::uint64_t>(TilePool::Slab::state, layout_.view.globals_at + 8 * index);
+  Result<std::vector<std::uint64_t>> global(std::uint32_t index) override {
+    const std::vector<std::uint32_t> slots = ir::global_slots(program_->module);
+    std::vector<std::uint64_t> values;
+    for (std::uint32_t global = slots.at(index); global < slots.at(index + 1); ++global) {
+      values.push_back(read<std::uint64_t>(TilePool::Slab::state,
+                                           layout_.view.globals_at + std::uint64_t{8} * global));
+    }
+    return values;
   }
 
   Result<std::vector<std::byte>> memory(std::uint32_t index) override {

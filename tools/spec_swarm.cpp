@@ -61,10 +61,10 @@ class SwarmExecutor final : public Executor {
     return copy;
   }
 
-  Result<std::uint64_t> global(std::uint32_t index) override {
-    std::uint64_t value = 0;
-    WARPHIVE_TRY(swarm_->read_global(ids_, index, {&value, 1}));
-    return value;
+  Result<std::vector<std::uint64_t>> global(std::uint32_t index) override {
+    std::vector<std::uint64_t> values(ir::slots(program_->module.globals.at(index).type));
+    WARPHIVE_TRY(swarm_->read_global(ids_, index, values));
+    return values;
   }
 
   Result<std::vector<std::byte>> memory(std::uint32_t index) override {

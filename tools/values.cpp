@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cmath>
@@ -10,6 +11,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "base/check.hpp"
 #include "tools/failure.hpp"
 
 namespace warphive::tools {
@@ -127,9 +129,68 @@ void append(std::string& to, const Value& value, std::string_view quote) {
       }
       return;
     case ValueType::v128:
-      break;  // no module with v128 is accepted
+      to += quote;
+      for (const std::uint64_t half : {value.bits, value.high}) {
+        for (int i = 0; i < 8; ++i) fmt::format_to(out, "{:02x}", half >> (8 * i) & 0xff);
+      }
+      to += quote;
+      return;
   }
-  throw Failure(Status::host, "A value of type v128 cannot be shown.");
+}
+
+/// 16 bytes as hexadecimal digits.
+std::optional<Value> parse_bytes(std::string_view text) {
+  if (text.size() != 32) return std::nullopt;
+  std::uint64_t halves[2] = {};
+  for (std::size_t i = 0; i < 16; ++i) {
+    unsigned byte = 0;
+    const char* begin = text.data() + 2 * i;
+    if (std::from_chars(begin, begin + 2, byte, 16).ptr != begin + 2) return std::nullopt;
+    halves[i / 8] |= std::uint64_t{byte} << (8 * (i % 8));
+  }
+  return Value::v128(halves[0], halves[1]);
+}
+
+std::optional<std::uint64_t> parse_lane(std::string_view text, char kind, unsigned bits) {
+  if (kind == 'f' && bits == 32) return parse_float<float>(text);
+  if (kind == 'f') return parse_float<double>(text);
+  if (const std::optional<std::uint64_t> number = parse_unsigned(text)) {
+    if (bits == 64 || *number >> bits == 0) return number;
+    return std::nullopt;
+  }
+  const std::optional<std::int64_t> number = parse_signed(text);
+  if (!number || *number < -(std::int64_t{1} << (bits - 1)) || *number >= 0) return std::nullopt;
+  return static_cast<std::uint64_t>(*number) & (~std::uint64_t{0} >> (64 - bits));
+}
+
+/// The type of the lanes and, behind blanks, each of them.
+std::optional<Value> parse_lanes(std::string_view text) {
+  struct Shape {
+    std::string_view name;
+    char kind;
+    unsigned bits;
+  };
+  constexpr Shape shapes[] = {{"i8x16", 'i', 8},  {"i16x8", 'i', 16}, {"i32x4", 'i', 32},
+                              {"i64x2", 'i', 64}, {"f32x4", 'f', 32}, {"f64x2", 'f', 64}};
+  const auto take_word = [&text] {
+    text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(word.size());
+    return word;
+  };
+  const std::string_view name = take_word();
+  for (const Shape& shape : shapes) {
+    if (shape.name != name) continue;
+    std::uint64_t halves[2] = {};
+    for (unsigned i = 0; i < 128 / shape.bits; ++i) {
+      const std::optional<std::uint64_t> lane = parse_lane(take_word(), shape.kind, shape.bits);
+      if (!lane) return std::nullopt;
+      halves[i * shape.bits / 64] |= *lane << (i * shape.bits % 64);
+    }
+    if (!take_word().empty()) return std::nullopt;
+    return Value::v128(halves[0], halves[1]);
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -205,10 +266,13 @@ Value parse_value(std::string_view text, ValueType type, std::string_view place)
       if (!index || *index >= 0xffff'ffff) return refuse("null or an index was expected");
       return {type, *index + 1};
     }
-    case ValueType::v128:
-      break;
+    case ValueType::v128: {
+      if (const std::optional<Value> value = parse_bytes(text)) return *value;
+      if (const std::optional<Value> value = parse_lanes(text)) return *value;
+      return refuse("32 hexadecimal digits or lanes as in (i32x4 1 2 3 4) were expected");
+    }
   }
-  return refuse("values of this type cannot be passed");
+  WARPHIVE_UNREACHABLE();
 }
 
 Value integer_value(std::int64_t number, ValueType type, std::string_view place) {

@@ -12,8 +12,9 @@ namespace warphive::tools {
 
 /// A number that --args or a CSV field holds. i32: -2^31 to 2^32-1; i64: -2^63 to 2^64-1; both
 /// decimal or 0x hexadecimal. f32, f64: decimal or 0x hexadecimal, inf, nan, nan:0xPAYLOAD, each
-/// with a sign. References: null or an index. Throws Failure (usage) that names `place`, for
-/// example "Argument 2".
+/// with a sign. v128: 32 hexadecimal digits, the first byte in memory first, or lanes as in `i32x4
+/// 1 2 3 4`, of every type of lanes. References: null or an index. Throws Failure (usage) that
+/// names `place`, for example "Argument 2".
 Value parse_value(std::string_view text, ValueType type, std::string_view place);
 
 /// The integer as a value of that type. Throws Failure (usage) beyond its range; floats take only
@@ -22,7 +23,7 @@ Value integer_value(std::int64_t number, ValueType type, std::string_view place)
 
 /// As parse_value reads it. i32 and i64 signed; floats the shortest that reads back equal.
 void append_value(std::string& to, const Value& value);
-/// The same in JSON: i64, NaNs and infinities are strings, a null reference is null.
+/// The same in JSON: i64, v128, NaNs and infinities are strings, a null reference is null.
 void append_json_value(std::string& to, const Value& value);
 
 /// Whole text as decimal or 0x hexadecimal, nothing else around it.

@@ -101,7 +101,30 @@ TEST(ParseValue, ReferencesAreNullOrAnIndex) {
   EXPECT_NE(refusal("4294967295", ValueType::externref), "");
 }
 
-TEST(ParseValue, V128IsRefused) { EXPECT_NE(refusal("0", ValueType::v128), ""); }
+TEST(ParseValue, VectorsAreBytesOrLanes) {
+  const auto vector = [](std::string_view text) {
+    return parse_value(text, ValueType::v128, "Argument 1");
+  };
+  const Value counted = Value::v128(0x0706050403020100, 0x0f0e0d0c0b0a0908);
+  EXPECT_EQ(vector("000102030405060708090a0b0c0d0e0f"), counted);
+  EXPECT_EQ(vector("i8x16 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 0xf"), counted);
+  EXPECT_EQ(vector("i32x4 1 -1 0x80000000  7"),
+            Value::v128(0xffffffff00000001, 0x0000000780000000));
+  EXPECT_EQ(vector("i64x2 -1 18446744073709551615"), Value::v128(~0ull, ~0ull));
+  EXPECT_EQ(vector("f32x4 1.5 -0 inf nan:0x200000"),
+            Value::v128(0x800000003fc00000, 0x7fa000007f800000));
+  EXPECT_EQ(vector("f64x2 1 2"), Value::v128(0x3ff0000000000000, 0x4000000000000000));
+  for (const char* text :
+       {"0", "i32x4", "i32x4 1 2 3", "i32x4 1 2 3 4 5", "i8x16 256", "i31x4 1 2 3 4",
+        "i16x8 1 2 3 4 5 6 7 -32769", "f64x2 1 x", "", "0001020304050607 08090a0b0c0d0e0"}) {
+    EXPECT_NE(refusal(text, ValueType::v128), "") << text;
+  }
+  std::string text;
+  append_value(text, counted);
+  EXPECT_EQ(text, "000102030405060708090a0b0c0d0e0f");
+  append_json_value(text, counted);
+  EXPECT_EQ(text.substr(32), "\"000102030405060708090a0b0c0d0e0f\"");
+}
 
 TEST(IntegerValue, FitsOrIsRefused) {
   EXPECT_EQ(integer_value(-1, ValueType::i32, "X"), Value::i32(-1));

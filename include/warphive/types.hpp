@@ -19,6 +19,7 @@ std::string_view to_string(ValueType type) noexcept;
 struct Value {
   ValueType type = ValueType::i32;
   std::uint64_t bits = 0;
+  std::uint64_t high = 0;  // of a v128: bytes 8 to 15, little-endian; bytes 0 to 7 are `bits`
 
   static constexpr Value i32(std::int32_t v) {
     return {ValueType::i32, static_cast<std::uint32_t>(v)};
@@ -28,6 +29,9 @@ struct Value {
   }
   static constexpr Value f32(float v) { return {ValueType::f32, std::bit_cast<std::uint32_t>(v)}; }
   static constexpr Value f64(double v) { return {ValueType::f64, std::bit_cast<std::uint64_t>(v)}; }
+  static constexpr Value v128(std::uint64_t low, std::uint64_t high) {
+    return {ValueType::v128, low, high};
+  }
 
   [[nodiscard]] constexpr std::int32_t as_i32() const { return static_cast<std::int32_t>(bits); }
   [[nodiscard]] constexpr std::int64_t as_i64() const { return static_cast<std::int64_t>(bits); }

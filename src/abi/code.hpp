@@ -14,6 +14,7 @@ namespace warphive::abi {
 ///                      there is none); a branch that cannot pay stops at target - 1.
 ///   br_table           imm = first entry of `branches` | count << 32
 ///   call               imm = function index
+///   global ops         imm = first slot of the global in the state's globals
 ///   enter              imm = frame slots | charge << 32, the charge as for branches: it stands at
 ///                      the next instruction
 /// All else is as in the IR. Instruction 0 is `stop`: the bottom frame returns to it.
@@ -36,13 +37,21 @@ struct FunctionEntry {
 };
 static_assert(sizeof(FunctionEntry) == 16);
 
+/// 16 bytes, as two little-endian halves.
+struct Vector {
+  uint64_t low = 0;
+  uint64_t high = 0;
+  friend constexpr bool operator==(const Vector&, const Vector&) = default;
+};
+static_assert(sizeof(Vector) == 16);
+
 struct Segment {
   uint32_t first;   // byte in `data`, or index in `elements`
   uint32_t length;  // bytes or elements
 };
 
-/// Elements are slot values (function index + 1, or 0); the high bit says: read that global
-/// instead.
+/// Elements are slot values (function index + 1, or 0); the high bit says: read that slot of the
+/// globals instead.
 inline constexpr uint64_t element_is_global = uint64_t{1} << 63;
 
 struct Code {
@@ -51,6 +60,7 @@ struct Code {
   const uint64_t* branches;  // targets of br_table: target | charge << 32
   const uint8_t* data;
   const uint64_t* elements;
+  const Vector* vectors;  // what const128 and shuffle8x16 name
   const Segment* data_segments;
   const Segment* element_segments;
   uint32_t insn_count;

@@ -41,7 +41,7 @@ struct ProgramLayout {
   uint32_t memory_count;
   uint32_t main_memory;  // what the embedder sees
   uint32_t table_count;
-  uint32_t globals_at;       // uint64_t each
+  uint32_t globals_at;       // uint64_t slots: one each, two for a v128
   uint32_t memory_pages_at;  // uint32_t each: current size
   uint32_t table_sizes_at;   // uint32_t each: current size
   uint32_t data_dropped_at;  // uint32_t words, one bit per data segment

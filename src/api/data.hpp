@@ -78,6 +78,9 @@ ir::FunctionType to_internal(const FunctionType& type);
 /// The slot value, with the bits above the type's width cleared.
 std::uint64_t slot_of(const Value& value);
 Value value_of(ir::ValueType type, std::uint64_t slot);
+/// The value in the first slots of `slots`, and those behind it; appends the slots of a value.
+Value take_value(ir::ValueType type, std::span<const std::uint64_t>& slots);
+void append_slots(std::vector<std::uint64_t>& to, const Value& value);
 
 /// Error invalid_input unless the value has the type; functions referred to must exist.
 Status check_value(const Value& value, ir::ValueType type, std::size_t functions,

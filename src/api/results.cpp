@@ -15,13 +15,11 @@ detail::ResultsData::ResultsData(runtime::Results from) : results(std::move(from
   first_value.reserve(results.size() + 1);
   for (std::size_t i = 0; i < results.size(); ++i) {
     first_value.push_back(values.size());
-    const auto slots = results.values(i);
+    std::span<const std::uint64_t> slots = results.values(i);
     if (slots.empty()) continue;
     const ir::Module& module = results.program(i).module;
     const auto& types = module.types[module.functions[results.function(i)].type].results;
-    for (std::size_t v = 0; v < slots.size(); ++v) {
-      values.push_back(value_of(types[v], slots[v]));
-    }
+    for (const ir::ValueType type : types) values.push_back(take_value(type, slots));
   }
   first_value.push_back(values.size());
 }

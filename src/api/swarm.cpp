@@ -67,12 +67,21 @@ Result<Results> Swarm::dispatch(const Batch& batch) {
   detail::SwarmData& data = *data_;
   data.args.clear();
   data.calls.clear();
-  for (const Value& value : batch.args) data.args.push_back(detail::slot_of(value));
+  // Where each value's slots begin, if there are vectors; else its number.
+  std::vector<std::uint32_t> first_slots;
+  const auto is_vector = [](const Value& value) { return value.type == ValueType::v128; };
+  const bool has_vectors = std::ranges::any_of(batch.args, is_vector);
+  for (const Value& value : batch.args) {
+    if (has_vectors) first_slots.push_back(static_cast<std::uint32_t>(data.args.size()));
+    detail::append_slots(data.args, value);
+  }
   const runtime::Program* last_program = nullptr;
   std::uint32_t last_function = 0;
   const ir::FunctionType* type = nullptr;
   for (const Call& call : batch.calls) {
-    data.calls.push_back({call.id, call.function, call.first_arg});
+    const bool mapped = has_vectors && call.first_arg < first_slots.size();
+    data.calls.push_back(
+        {call.id, call.function, mapped ? first_slots[call.first_arg] : call.first_arg});
     WARPHIVE_TRY_ASSIGN(const runtime::Program* program, data.swarm->borrowed_program(call.id));
     const ir::Module& module = program->module;
     if (program != last_program || call.function != last_function || type == nullptr) {
@@ -163,10 +172,11 @@ Status Swarm::read_global(std::span<const InstanceId> ids, std::string_view name
       swarm, ids,
       [&](const runtime::Program& program, std::size_t first, std::size_t count) -> Status {
         WARPHIVE_TRY_ASSIGN(const GlobalRef found, find_global(program, name));
-        std::vector<std::uint64_t> slots(count);
+        std::vector<std::uint64_t> slots(count * ir::slots(found.global.type));
         WARPHIVE_TRY(data_->swarm->read_global(ids.subspan(first, count), found.index, slots));
+        std::span<const std::uint64_t> left = slots;
         for (std::size_t i = 0; i < count; ++i) {
-          to[first + i] = detail::value_of(found.global.type, slots[i]);
+          to[first + i] = detail::take_value(found.global.type, left);
         }
         return {};
       });
@@ -178,6 +188,7 @@ Status Swarm::write_global(std::span<const InstanceId> ids, std::string_view nam
   // Everything is checked before anything is written.
   struct Write {
     std::size_t first;
+    std::size_t count;
     std::uint32_t global;
     std::vector<std::uint64_t> slots;
   };
@@ -190,20 +201,20 @@ Status Swarm::write_global(std::span<const InstanceId> ids, std::string_view nam
           return base::error(ErrorCode::invalid_input, ErrorPhase::none,
                              "Global ({}) cannot be written: it is immutable.", name);
         }
-        Write write{first, found.index, {}};
+        Write write{first, count, found.index, {}};
         for (std::size_t i = 0; i < count; ++i) {
           WARPHIVE_TRY(detail::check_value(from[first + i], found.global.type,
                                            program.module.functions.size(),
                                            fmt::format("The value for global ({})", name)));
-          write.slots.push_back(detail::slot_of(from[first + i]));
+          detail::append_slots(write.slots, from[first + i]);
         }
         writes.push_back(std::move(write));
         return {};
       });
   if (!checked) return checked;
   for (const Write& write : writes) {
-    WARPHIVE_TRY(data_->swarm->write_global(ids.subspan(write.first, write.slots.size()),
-                                            write.global, write.slots));
+    WARPHIVE_TRY(data_->swarm->write_global(ids.subspan(write.first, write.count), write.global,
+                                            write.slots));
   }
   return {};
 }

@@ -87,6 +87,17 @@ std::uint64_t slot_of(const Value& value) {
   return narrow ? value.bits & 0xffff'ffffu : value.bits;
 }
 Value value_of(ir::ValueType type, std::uint64_t slot) { return {to_public(type), slot}; }
+Value take_value(ir::ValueType type, std::span<const std::uint64_t>& slots) {
+  const std::size_t count = ir::slots(type);
+  Value value = value_of(type, slots[0]);
+  if (count == 2) value.high = slots[1];
+  slots = slots.subspan(count);
+  return value;
+}
+void append_slots(std::vector<std::uint64_t>& to, const Value& value) {
+  to.push_back(slot_of(value));
+  if (value.type == ValueType::v128) to.push_back(value.high);
+}
 
 Status check_value(const Value& value, ir::ValueType type, std::size_t functions,
                    std::string_view what) {

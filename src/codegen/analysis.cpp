@@ -129,6 +129,10 @@ bool Analyser::run(const ir::Function& function, const AnalysisLimits& limits) {
   build_webs();
   number_webs();
   type_webs();
+  if (!result_.vectors.empty() || has_vectors(module_.types[function.type])) {
+    pair_webs();
+    find_raw_vectors();
+  }
   return true;
 }
 
@@ -280,7 +284,8 @@ void Analyser::build_webs() {
   const SlotRange last = result_.blocks.back().live_in;
   const std::uint32_t starts = last.first + last.count;
   for (std::uint32_t i = 0; i < starts; ++i) add_node();
-  result_.insts.assign(f.code.size(), {{no_web, no_web, no_web, no_web}, {no_web, no_web, no_web}});
+  result_.insts.assign(f.code.size(),
+                       {{no_web, no_web, no_web, no_web}, {no_web, no_web, no_web}, ir::none});
   current_.assign(f.frame_slots, no_web);
   const auto fill = [&](SlotRange range) {
     for (std::uint32_t k = 0; k < range.count; ++k) {
@@ -307,14 +312,28 @@ void Analyser::build_webs() {
       const Inst& inst = f.code[i];
       InstWebs& webs = result_.insts[i];
       const ir::Operands& operands = ir::operands(inst.op);
-      const auto read = [&](std::size_t field, std::uint32_t slot) {
+      const auto value_in = [&](std::uint32_t slot) {
         if (current_[slot] == no_web) current_[slot] = add_node();
-        webs.reads[field] = current_[slot];
+        return current_[slot];
+      };
+      const auto read = [&](std::size_t field, std::uint32_t slot) {
+        webs.reads[field] = value_in(slot);
       };
       if (operands.reads & ir::field::a) read(0, inst.a);
       if (operands.reads & ir::field::b) read(1, inst.b);
       if (operands.reads & ir::field::c) read(2, inst.c);
       if (operands.reads & ir::field::imm) read(3, ir::imm_low(inst));
+      if (operands.wide != 0) {
+        webs.vectors = static_cast<std::uint32_t>(result_.vectors.size());
+        HighWebs& high =
+            result_.vectors.emplace_back(HighWebs{{no_web, no_web, no_web, no_web}, no_web});
+        const std::uint8_t wide = operands.wide & operands.reads;
+        if (wide & ir::field::a) high.reads[0] = value_in(inst.a + 1u);
+        if (wide & ir::field::b) high.reads[1] = value_in(inst.b + 1u);
+        if (wide & ir::field::c) high.reads[2] = value_in(inst.c + 1u);
+        if (wide & ir::field::imm) high.reads[3] = value_in(ir::imm_low(inst) + 1);
+        if (operands.wide & operands.writes) high.write = current_[inst.a + 1u] = add_node();
+      }
       Site* site = result_.sites[i] == ir::none ? nullptr : &result_.site_list[result_.sites[i]];
       if (site != nullptr) {
         fill(site->inputs);
@@ -361,6 +380,10 @@ void Analyser::number_webs() {
     for (WebId& web : webs.reads) renumber(web);
     for (WebId& web : webs.writes) renumber(web);
   }
+  for (HighWebs& webs : result_.vectors) {
+    for (WebId& web : webs.reads) renumber(web);
+    renumber(webs.write);
+  }
   result_.webs.assign(next, {});
 }
 
@@ -369,19 +392,19 @@ void Analyser::type_webs() {
   std::vector<Evidence> evidence(result_.webs.size());
   std::vector<std::pair<WebId, WebId>> links;  // definition, source
   const auto typed = [&](SlotRange range, const std::vector<ir::ValueType>& types) {
-    for (std::uint32_t k = 0; k < range.count && k < types.size(); ++k) {
-      const WebId web = result_.slots[range.first + k].web;
-      if (web == no_web) continue;
-      evidence[web].wide |= is_wide(types[k]);
+    for_each_slot_of(types, [&](std::uint32_t k, ir::ValueType type, bool) {
+      const WebId web = k < range.count ? result_.slots[range.first + k].web : no_web;
+      if (web == no_web) return;
+      evidence[web].wide |= is_wide(type);
       evidence[web].exact = true;
-      evidence[web].vote(kind_of(types[k]));
-    }
+      evidence[web].vote(kind_of(type));
+    });
   };
   const auto used_as = [&](SlotRange range, const std::vector<ir::ValueType>& types) {
-    for (std::uint32_t k = 0; k < range.count && k < types.size(); ++k) {
-      const WebId web = result_.slots[range.first + k].web;
-      if (web != no_web) evidence[web].vote(kind_of(types[k]));
-    }
+    for_each_slot_of(types, [&](std::uint32_t k, ir::ValueType type, bool) {
+      const WebId web = k < range.count ? result_.slots[range.first + k].web : no_web;
+      if (web != no_web) evidence[web].vote(kind_of(type));
+    });
   };
   const ir::FunctionType& own = module_.types[f.type];
   typed(result_.entry, own.params);
@@ -437,6 +460,14 @@ void Analyser::type_webs() {
         if (info.dst_bits != 32) web.wide = true;
       }
       continue;
+    }
+    if (webs.vectors != ir::none) {
+      const WebId high = result_.vectors[webs.vectors].write;
+      if (high != no_web) {
+        evidence[high].wide = true;
+        evidence[high].exact = true;
+        evidence[high].vote(FloatKind::none);
+      }
     }
     const WebId out = webs.writes[0];
     if (out == no_web) continue;

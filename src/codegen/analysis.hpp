@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "codegen/float_ops.hpp"
 #include "ir/module.hpp"
 #include "opt/liveness.hpp"
 
@@ -21,7 +22,11 @@ namespace warphive::codegen {
 using WebId = std::uint32_t;
 inline constexpr WebId no_web = ~WebId{0};
 
-enum class WebType : std::uint8_t { i32, i64, f32, f64 };
+/// A v128 is two webs: one of type v128, whose variable holds both, and its high half.
+enum class WebType : std::uint8_t { i32, i64, f32, f64, v128, v128_high };
+constexpr bool is_vector(WebType type) {
+  return type == WebType::v128 || type == WebType::v128_high;
+}
 constexpr bool is_float(WebType type) { return type == WebType::f32 || type == WebType::f64; }
 
 struct Web {
@@ -29,6 +34,8 @@ struct Web {
   /// A float whose NaNs may have any bits: every definition is an arithmetic result or a constant
   /// that is no NaN, and uses that show bits make them canonical first (architecture section 10).
   bool raw = false;
+  RawLanes raw_lanes = RawLanes::none;  // the same of a v128
+  WebId other = no_web;                 // the other half of a v128
 };
 
 struct SlotWeb {
@@ -40,6 +47,12 @@ struct SlotWeb {
 struct InstWebs {
   std::array<WebId, 4> reads;   // a, b, c, imm
   std::array<WebId, 3> writes;  // a, b, c
+  std::uint32_t vectors;        // index in FunctionAnalysis::vectors, or ir::none
+};
+/// The same of the second slots that the fields name.
+struct HighWebs {
+  std::array<WebId, 4> reads;
+  WebId write;
 };
 
 /// A range in FunctionAnalysis::slots.
@@ -72,6 +85,7 @@ inline constexpr std::uint64_t most_unchecked = 1024;
 struct FunctionAnalysis {
   std::vector<Web> webs;
   std::vector<InstWebs> insts;       // parallel to the code
+  std::vector<HighWebs> vectors;     // of ops on vectors
   std::vector<std::uint32_t> sites;  // parallel to the code: index in site_list, or ir::none
   std::vector<Site> site_list;
   std::vector<BlockFacts> blocks;
@@ -118,6 +132,8 @@ class Analyser {
   void build_webs();
   void number_webs();
   void type_webs();
+  void pair_webs();
+  void find_raw_vectors();
   SlotRange record(std::span<const std::uint32_t> slots);
 
   const ir::Module& module_;  // borrowed
@@ -130,5 +146,17 @@ class Analyser {
   std::vector<std::uint32_t> current_;  // by slot: node of its value here
   std::vector<std::uint64_t> live_words_;
 };
+
+/// Whether it takes or returns vectors.
+bool has_vectors(const ir::FunctionType& type);
+
+/// Calls `visit(slot, type, is_high)` for each slot of values of these types.
+template <class Visit>
+void for_each_slot_of(const std::vector<ir::ValueType>& types, Visit&& visit) {
+  std::uint32_t slot = 0;
+  for (const ir::ValueType type : types) {
+    for (std::uint32_t half = 0; half < ir::slots(type); ++half) visit(slot++, type, half != 0);
+  }
+}
 
 }  // namespace warphive::codegen

@@ -177,6 +177,12 @@ std::string obstacle(llvm::Function& function) {
   return {};
 }
 
+bool uses_vectors(const FunctionAnalysis& analysis) {
+  return !analysis.vectors.empty() ||
+         std::any_of(analysis.webs.begin(), analysis.webs.end(),
+                     [](const Web& web) { return is_vector(web.type); });
+}
+
 class DeviceCompiler {
  public:
   DeviceCompiler(const ir::Module& module, const ir::EncodedProgram& encoded,
@@ -341,6 +347,9 @@ class DeviceCompiler {
     const ir::Function& function = module_.functions[index];
     if (refused_[index].empty() && !analyser_.run(function, options_.limits.function)) {
       refused_[index] = analyser_.reason();
+    }
+    if (refused_[index].empty() && !target_.has_vectors() && uses_vectors(analyser_.result())) {
+      refused_[index] = "vectors are interpreted on this target";
     }
     if (!refused_[index].empty()) {
       emitter.add_refusal(index);

@@ -59,10 +59,7 @@ class Emitter::FunctionEmitter : FunctionFrame {
 
     b_.SetInsertPoint(enter);
     set_fuel(fn_->getArg(2));
-    for (std::uint32_t i = 0; i < a_.entry.count && i < params.size(); ++i) {
-      const SlotWeb& entry = a_.range(a_.entry)[i];
-      if (entry.web != no_web) write(entry.web, {params[i], &b_, false});
-    }
+    write_typed(a_.range(a_.entry), type_.params, params);
     for (const SlotWeb& entry : a_.range(a_.zeroed)) write(entry.web, {b_.getInt32(0), &b_, false});
     if (a_.blocks[0].need != 0) check(a_.blocks[0].need, 1, a_.entry_live);
     b_.CreateBr(blocks_[0]);
@@ -208,7 +205,9 @@ class Emitter::FunctionEmitter : FunctionFrame {
 #define WARPHIVE_EMIT_ret_mov(...)
 #define WARPHIVE_OP(name, shape, dst, src, traits, result, trap) \
   WARPHIVE_EMIT_##shape(name, dst, src, result, trap)
+#define WARPHIVE_WITHOUT_VECTORS  // codegen/emit_simd.cpp has them
 #include "ir/ops.inc"
+#undef WARPHIVE_WITHOUT_VECTORS
       default:
         emit_other(at, inst, webs);
         break;
@@ -227,6 +226,16 @@ class Emitter::FunctionEmitter : FunctionFrame {
   static Scalar extended(const Scalar& x) { return x.bits() == 1 ? scalar::integer_of(x, 32) : x; }
 
   void emit_other(std::uint32_t at, const Inst& inst, const InstWebs& webs) {
+    if (webs.vectors != ir::none) {
+      const Shape shape = info(inst.op).shape;
+      llvm::Value* pointer = nullptr;
+      if (shape == Shape::load_v || shape == Shape::store_v) {
+        const WebId address_web = webs.reads[shape == Shape::load_v ? 1 : 0];
+        pointer = address(at, address_web, inst, ir::info(Op{inst.op}).src_bits / 8);
+      }
+      emit_vector(inst, webs, pointer);
+      return;
+    }
     switch (info(inst.op).shape) {
       case Shape::d_k:
         write(webs.writes[0], integer_constant(inst.imm, 64));
@@ -252,9 +261,8 @@ class Emitter::FunctionEmitter : FunctionFrame {
         emit_get(inst, webs);
         break;
       case Shape::g_a: {
-        llvm::StoreInst* store =
-            b_.CreateAlignedStore(read_integer(webs.reads[0], 64).value,
-                                  lane_->global(ir::imm_low(inst)), llvm::Align(8));
+        llvm::StoreInst* store = b_.CreateAlignedStore(read_integer(webs.reads[0], 64).value,
+                                                       global_pointer(inst), llvm::Align(8));
         store->setMetadata(llvm::LLVMContext::MD_tbaa, types_.global);
         break;
       }
@@ -289,34 +297,28 @@ class Emitter::FunctionEmitter : FunctionFrame {
         emit_call(at, inst, webs);
         break;
       case Shape::ret: {
-        std::vector<Scalar> values;
-        for (const SlotWeb& entry : a_.range(a_.site_list[a_.sites[at]].inputs)) {
-          values.push_back(read(entry.web));
+        const auto inputs = a_.range(a_.site_list[a_.sites[at]].inputs);
+        if (returns_value()) {
+          emit_return(read_typed(inputs, type_.results)[0]);
+          break;
         }
-        emit_return(values);
+        for (std::uint32_t i = 0; i < inputs.size(); ++i) {
+          store_slot(i, read_integer(inputs[i].web, 64).value);
+        }
+        b_.CreateRet(fuel());
         break;
       }
       case Shape::ret_mov:
-        emit_return({read(webs.reads[1])});
+        if (returns_value()) {
+          emit_return(typed(read(webs.reads[1]), type_.results[0]));
+          break;
+        }
+        store_slot(0, read_integer(webs.reads[1], 64).value);
+        b_.CreateRet(fuel());
         break;
       default:
         WARPHIVE_CHECK(false);
     }
-  }
-
-  void emit_return(const std::vector<Scalar>& values) {
-    llvm::Value* left = fuel();
-    if (!is_resume_ && type_.results.size() == 1) {
-      llvm::Value* result = llvm::PoisonValue::get(types_.result(type_));
-      result = b_.CreateInsertValue(result, left, {0});
-      result = b_.CreateInsertValue(result, typed(values[0], type_.results[0]), {1});
-      b_.CreateRet(result);
-      return;
-    }
-    for (std::uint32_t i = 0; i < values.size(); ++i) {
-      store_slot(i, scalar::integer_of(values[i], 64).value);
-    }
-    b_.CreateRet(left);
   }
 
   void emit_get(const Inst& inst, const InstWebs& webs) {
@@ -331,8 +333,7 @@ class Emitter::FunctionEmitter : FunctionFrame {
     WARPHIVE_CHECK(inst.op == Op::global_get);
     llvm::Type* type = types_.of(source_.module->globals[ir::imm_low(inst)].type);
     if (types_.target.has_opaque_bits()) type = b_.getIntNTy(type->getScalarSizeInBits());
-    llvm::LoadInst* load =
-        b_.CreateAlignedLoad(type, lane_->global(ir::imm_low(inst)), llvm::Align(8));
+    llvm::LoadInst* load = b_.CreateAlignedLoad(type, global_pointer(inst), llvm::Align(8));
     load->setMetadata(llvm::LLVMContext::MD_tbaa, types_.global);
     write(webs.writes[0], {load, &b_, false});
   }
@@ -487,9 +488,8 @@ class Emitter::FunctionEmitter : FunctionFrame {
     const ir::FunctionType& signature = *callee.signature;
     llvm::Value* frame = b_.CreateSub(frame_, b_.getInt64((std::uint64_t{1} << 32) + inst.a));
     std::vector<llvm::Value*> args{context_, frame, fuel()};
-    const auto inputs = a_.range(site.inputs);
-    for (std::size_t i = 0; i < inputs.size(); ++i) {
-      args.push_back(typed(read(inputs[i].web), signature.params[i]));
+    for (llvm::Value* value : read_typed(a_.range(site.inputs), signature.params)) {
+      args.push_back(value);
     }
     llvm::CallInst* call = types_.call_guest(b_, callee.type, callee.code, args);
     if (inst.op == Op::call_indirect && types_.target.is_divergent()) call->setConvergent();
@@ -497,7 +497,7 @@ class Emitter::FunctionEmitter : FunctionFrame {
     const auto outputs = a_.range(site.outputs);
     if (signature.results.size() == 1) {
       left = b_.CreateExtractValue(call, {0});
-      write(outputs[0].web, {b_.CreateExtractValue(call, {1}), &b_, false});
+      write_typed(outputs, signature.results, b_.CreateExtractValue(call, {1}));
     }
     set_fuel(left);
     llvm::BasicBlock* low = block("behind_low");
@@ -508,7 +508,8 @@ class Emitter::FunctionEmitter : FunctionFrame {
     b_.SetInsertPoint(low);
     llvm::Value* none = llvm::PoisonValue::get(types_.i64);
     llvm::Value* value = none;
-    if (signature.results.size() == 1) {
+    const bool one_vector = outputs.size() == 2 && signature.results.size() == 1;
+    if (signature.results.size() == 1 && !one_vector) {
       value = scalar::integer_of({b_.CreateExtractValue(call, {1}), &b_, false}, 64).value;
     }
     llvm::Value* index = none;
@@ -518,8 +519,9 @@ class Emitter::FunctionEmitter : FunctionFrame {
                {context_, frame_, left, b_.getInt32(static_cast<std::uint32_t>(site.need_after)),
                 b_.getInt32(base_ + at), value, index});
     set_fuel(more);
-    b_.CreateCondBr(b_.CreateICmpSLT(more, b_.getInt64(0)), exit_with(site.live), after,
-                    types_.unlikely);
+    llvm::BasicBlock* stopped = exit_with(site.live);
+    if (one_vector) stopped = keep_vector(left, inst.a, b_.CreateExtractValue(call, {1}), stopped);
+    b_.CreateCondBr(b_.CreateICmpSLT(more, b_.getInt64(0)), stopped, after, types_.unlikely);
     continue_behind(at, site, after);
     if (signature.results.size() > 1) {
       for (const SlotWeb& entry : outputs) write(entry.web, load_slot(entry));
@@ -602,15 +604,18 @@ void Emitter::add_stubs(std::uint32_t type_index) {
   Builder b(context_);
   b.opaque_bits = t.target.has_opaque_bits();
   const auto to_bits = [&](llvm::Value* value) {
+    if (value->getType()->isVectorTy()) return value;
     return scalar::integer_of({value, &b, false}, 64).value;
   };
 
   llvm::Function* refuse = t.declare_guest(refuse_symbol(type_index), t.function(type_index));
   b.SetInsertPoint(llvm::BasicBlock::Create(context_, "entry", refuse));
   std::unique_ptr<LaneAccess> lane = t.target.lane(t, b, refuse);
+  std::uint32_t place = 0;
   for (std::uint32_t i = 0; i < type.params.size(); ++i) {
-    b.CreateAlignedStore(to_bits(refuse->getArg(3 + i)), lane->slot(refuse->getArg(1), i),
+    b.CreateAlignedStore(to_bits(refuse->getArg(3 + i)), lane->slot(refuse->getArg(1), place),
                          llvm::Align(8));
+    place += ir::slots(type.params[i]);
   }
   b.CreateAlignedStore(refuse->getArg(2), lane->field_pointer(Field::refused_fuel), llvm::Align(8));
   llvm::Value* code = b.getInt64(static_cast<std::uint64_t>(abi::native_refused));
@@ -625,11 +630,16 @@ void Emitter::add_stubs(std::uint32_t type_index) {
   b.SetInsertPoint(llvm::BasicBlock::Create(context_, "entry", thunk));
   std::vector<llvm::Value*> args{thunk->getArg(0), thunk->getArg(1), thunk->getArg(2)};
   lane = t.target.lane(t, b, thunk);
-  for (std::uint32_t i = 0; i < type.params.size(); ++i) {
-    const Scalar bits = {
-        b.CreateAlignedLoad(t.i64, lane->slot(thunk->getArg(1), i), llvm::Align(8)), &b, false};
-    const ir::ValueType param = type.params[i];
-    if (param == ir::ValueType::f32) {
+  place = 0;
+  for (const ir::ValueType param : type.params) {
+    const bool is_vector = param == ir::ValueType::v128;
+    const Scalar bits = {b.CreateAlignedLoad(is_vector ? t.of(param) : t.i64,
+                                             lane->slot(thunk->getArg(1), place), llvm::Align(8)),
+                         &b, false};
+    place += ir::slots(param);
+    if (is_vector) {
+      args.push_back(bits.value);
+    } else if (param == ir::ValueType::f32) {
       args.push_back(scalar::as_f32(bits).value);
     } else if (param == ir::ValueType::f64) {
       args.push_back(scalar::as_f64(bits).value);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "codegen/exit_tree.hpp"
 #include "codegen/scalar.hpp"
 #include "codegen/target.hpp"
+#include "codegen/vectors.hpp"
 
 namespace warphive::codegen {
 
@@ -62,7 +64,8 @@ class FunctionFrame {
     fuel_ = b_.CreateAlloca(types_.i64, nullptr, "fuel");
     webs_.resize(a_.webs.size());
     for (std::size_t i = 0; i < webs_.size(); ++i) {
-      webs_[i] = b_.CreateAlloca(types_.of(a_.webs[i].type));
+      if (a_.webs[i].type == WebType::v128_high) continue;  // in the low half's
+      webs_[i] = b_.CreateAlloca(variable_type(a_.webs[i]));
     }
     blocks_.resize(f_.blocks.size());
     for (std::size_t i = 0; i < blocks_.size(); ++i) blocks_[i] = block("b");
@@ -102,6 +105,7 @@ class FunctionFrame {
 
   Scalar read(WebId web) {
     const Web& w = a_.webs[web];
+    if (is_vector(w.type)) return read_half(web);
     return {b_.CreateLoad(types_.of(w.type), webs_[web]), &b_, w.raw};
   }
   Scalar read_integer(WebId web, unsigned bits) { return scalar::integer_of(read(web), bits); }
@@ -122,10 +126,45 @@ class FunctionFrame {
       case WebType::f64:
         value = scalar::as_f64(value);
         break;
+      case WebType::v128:
+      case WebType::v128_high:
+        write_half(web, value);
+        return;
     }
     b_.CreateStore(value.value, webs_[web]);
+    forget_bounds(web);
+  }
+  void forget_bounds(WebId web) {
     in_bounds_.erase(in_bounds_.lower_bound({web, 0}), in_bounds_.lower_bound({web + 1, 0}));
   }
+
+  // Vectors, in emit_simd.cpp
+
+  llvm::Type* variable_type(const Web& web);
+  vectors::Lanes read_variable(WebId low);
+  void write_variable(WebId low, const vectors::Lanes& value);
+  Scalar read_half(WebId web);
+  void write_half(WebId web, const Scalar& value);
+  vectors::Lanes read_vector(WebId low, WebId high);
+  void write_vector(WebId low, WebId high, const vectors::Lanes& value);
+  /// Values of these types, which lie in the slots of a range.
+  void write_typed(std::span<const SlotWeb> slots, const std::vector<ir::ValueType>& types,
+                   llvm::ArrayRef<llvm::Value*> values);
+  std::vector<llvm::Value*> read_typed(std::span<const SlotWeb> slots,
+                                       const std::vector<ir::ValueType>& types);
+  /// On the way to `exit`: what a call returned is put away, as its helper does with results of one
+  /// slot. Where the callee stopped (`left`) there is none.
+  llvm::BasicBlock* keep_vector(llvm::Value* left, std::uint32_t slot, llvm::Value* value,
+                                llvm::BasicBlock* exit);
+  template <unsigned Bits>
+  auto load_bits(llvm::Value* pointer);
+  /// `pointer`, of a load or store, is checked.
+  void emit_vector(const Inst& inst, const InstWebs& webs, llvm::Value* pointer);
+
+  llvm::Value* global_pointer(const Inst& inst) {
+    return lane_->global(types_.global_slots[ir::imm_low(inst)]);
+  }
+
   /// As the machine type of a parameter or result.
   llvm::Value* typed(const Scalar& x, ir::ValueType type) {
     const Scalar exact = scalar::canonical(x);
@@ -148,6 +187,13 @@ class FunctionFrame {
 
   // Ways out
 
+  /// The only result, in registers; more are left in the frame.
+  [[nodiscard]] bool returns_value() const { return !is_resume_ && type_.results.size() == 1; }
+  void emit_return(llvm::Value* value) {
+    llvm::Value* result = llvm::PoisonValue::get(types_.result(type_));
+    result = b_.CreateInsertValue(result, fuel(), {0});
+    b_.CreateRet(b_.CreateInsertValue(result, value, {1}));
+  }
   llvm::Value* helper(Helper which, llvm::ArrayRef<llvm::Value*> args) {
     llvm::CallInst* call = lane_->call(which, args);
     call->setDoesNotThrow();

@@ -14,7 +14,11 @@ namespace warphive::codegen {
 
 struct EmitTypes {
   EmitTypes(llvm::Module& m, const Source& source, const Target& t)
-      : context(m.getContext()), module(m), program(*source.module), target(t) {
+      : context(m.getContext()),
+        module(m),
+        program(*source.module),
+        target(t),
+        global_slots(ir::global_slots(program)) {
     i32 = llvm::Type::getInt32Ty(context);
     i64 = llvm::Type::getInt64Ty(context);
     pointer = llvm::PointerType::get(context, 0);
@@ -43,6 +47,8 @@ struct EmitTypes {
         return llvm::Type::getFloatTy(context);
       case ir::ValueType::f64:
         return llvm::Type::getDoubleTy(context);
+      case ir::ValueType::v128:
+        return llvm::FixedVectorType::get(i64, 2);
       default:
         return i64;
     }
@@ -96,6 +102,7 @@ struct EmitTypes {
   llvm::Module& module;
   const ir::Module& program;
   const Target& target;
+  const std::vector<std::uint32_t> global_slots;
   llvm::DIFile* offsets = nullptr;  // instructions get the guest's offsets as lines of it
   llvm::DICompileUnit* compile_unit = nullptr;
   llvm::Type* i32;

@@ -9,6 +9,8 @@
 namespace warphive::codegen {
 
 enum class FloatKind : std::uint8_t { none, f32, f64 };
+/// What the lanes of a vector are whose NaNs may have any bits.
+enum class RawLanes : std::uint8_t { none, f32x4, f64x2 };
 
 /// Of the operands read from slots.
 constexpr FloatKind float_operands(ir::Op op) {
@@ -132,6 +134,45 @@ constexpr FloatKind float_result(ir::Op op) {
       return FloatKind::f64;
     default:
       return FloatKind::none;
+  }
+}
+
+/// The lanes that an op on vectors makes, whose NaNs may have any bits.
+constexpr RawLanes raw_lanes(ir::Op op) {
+  using enum ir::Op;
+  switch (op) {
+    case sqrtf32x4:
+    case ceilf32x4:
+    case floorf32x4:
+    case truncf32x4:
+    case nearestf32x4:
+    case addf32x4:
+    case subf32x4:
+    case mulf32x4:
+    case divf32x4:
+    case minf32x4:
+    case maxf32x4:
+    case cvt_f32x4_i32x4_s:
+    case cvt_f32x4_i32x4_u:
+    case demote64x2:
+      return RawLanes::f32x4;
+    case sqrtf64x2:
+    case ceilf64x2:
+    case floorf64x2:
+    case truncf64x2:
+    case nearestf64x2:
+    case addf64x2:
+    case subf64x2:
+    case mulf64x2:
+    case divf64x2:
+    case minf64x2:
+    case maxf64x2:
+    case cvt_f64x2_i32x4_s:
+    case cvt_f64x2_i32x4_u:
+    case promote32x4:
+      return RawLanes::f64x2;
+    default:
+      return RawLanes::none;
   }
 }
 

@@ -28,8 +28,8 @@ class HostLane final : public LaneAccess {
   llvm::Value* memory(std::uint32_t index, llvm::Value* at) override {
     return b_.CreateInBoundsGEP(b_.getInt8Ty(), memory_base(index), at);
   }
-  llvm::Value* global(std::uint32_t index) override {
-    return b_.CreateConstInBoundsGEP1_64(types_.i64, entry_field(Field::globals), index);
+  llvm::Value* global(std::uint32_t slot) override {
+    return b_.CreateConstInBoundsGEP1_64(types_.i64, entry_field(Field::globals), slot);
   }
   llvm::Value* slot(llvm::Value* frame, std::uint32_t slot) override {
     if (frame_block_ != b_.GetInsertBlock() || frame_ != frame) {

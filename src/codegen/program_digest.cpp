@@ -148,13 +148,14 @@ void add(Hasher& hash, const std::vector<T>& list) {
 
 void add(Hasher& hash, const ir::Module& module) {
   [[maybe_unused]] const auto& [types, functions, memories, tables, globals, data_segments,
-                                element_segments, host_imports, members, main_memory, metered] =
-      module;
+                                element_segments, host_imports, members, vectors, main_memory,
+                                metered] = module;
   add(hash, types);
   add(hash, functions);
   add(hash, memories);
   add(hash, tables);
   add(hash, globals);
+  hash.numbers(vectors);
   hash.number(metered);
 }
 
@@ -170,7 +171,7 @@ void add(Hasher& hash, const abi::FunctionEntry& function) {
 
 // Code names instructions by their number in the program. What they encode is in the module.
 void add(Hasher& hash, const ir::EncodedProgram& program) {
-  [[maybe_unused]] const auto& [insns, functions, branches, data, elements, data_segments,
+  [[maybe_unused]] const auto& [insns, functions, branches, data, elements, vectors, data_segments,
                                 element_segments, function_of_block, origin] = program;
   add(hash, functions);
 }

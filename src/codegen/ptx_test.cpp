@@ -50,6 +50,8 @@ std::string function(const PtxProgram& program, std::uint32_t index) {
   return text.substr(first, text.find("\n}\n", first) - first);
 }
 
+constexpr const char* no_vectors = "vectors are interpreted on this target";
+
 std::size_t count(const std::string& text, const std::string& what) {
   const std::regex pattern(what);
   return static_cast<std::size_t>(
@@ -196,10 +198,27 @@ TEST(Ptx, OnlyDirectCallsAreTheSameForAllLanes) {
   EXPECT_EQ(count(all(program), R"(call\.uni \(retval0\),\s*%rd)"), 0U);
 }
 
+TEST(Ptx, VectorsAreInterpretedAndPassThroughSignatures) {
+  ir::Module module;
+  module.vectors.push_back({1, 2});
+  const ir::FunctionType vectors = type({ir::ValueType::v128}, {ir::ValueType::v128});
+  FunctionBuilder negate(module, vectors, 0, 0);
+  negate.op(Op::neg8x16, 0, 0).ret();
+  FunctionBuilder scalar(module, exec::testing::type(1, 1), 0, 0);
+  scalar.op(Op::add32_k, 0, 0, 0, 1).ret();
+  const PtxProgram program = compiled(module);
+  ASSERT_EQ(program.reasons.size(), 1U);
+  EXPECT_EQ(program.reasons[0], "function 0: " + std::string(no_vectors));
+  EXPECT_EQ(program.functions[0], Compiled::no);
+  EXPECT_EQ(program.functions[1], Compiled::yes);
+  expect_sound(all(program));
+}
+
 TEST(Ptx, UnitsAreBoundedAndWhatIsTooLargeStaysInterpreted) {
   ir::testing::Choices choices(7);
   ir::testing::RandomOptions random;
   random.functions = 8;
+  random.vectors = false;
   ir::Module module = ir::testing::random_module(choices, random);
   DeviceOptions options;
   options.unit_bytes = 1;  // one function each
@@ -225,12 +244,15 @@ TEST(Ptx, RandomProgramsAreSound) {
     ir::testing::RandomOptions random;
     random.host_calls = seed % 2 == 0;
     random.metered = seed % 5 != 0;
+    random.vectors = seed % 3 == 0;
     ir::Module module = ir::testing::random_module(choices, random);
     opt::optimise(module);
     DeviceOptions options;
     options.resumes_per_function = seed % 4 == 0 ? 2 : 0;
     const PtxProgram program = compiled(module, options);
-    EXPECT_TRUE(program.reasons.empty()) << program.reasons[0];
+    for (const std::string& reason : program.reasons) {
+      EXPECT_TRUE(random.vectors && reason.find(no_vectors) != std::string::npos) << reason;
+    }
     for (const ir::Function& f : module.functions) instructions += f.code.size();
     bytes += all(program).size();
     expect_sound(all(program));

@@ -49,7 +49,8 @@ class LaneAccess {
 
   /// Byte `at` (i64) of a memory, which has passed its bounds check.
   virtual llvm::Value* memory(std::uint32_t index, llvm::Value* at) = 0;
-  virtual llvm::Value* global(std::uint32_t index) = 0;
+  /// A slot of the globals' range.
+  virtual llvm::Value* global(std::uint32_t slot) = 0;
   virtual llvm::Value* slot(llvm::Value* frame, std::uint32_t slot) = 0;
   /// An element, by an index (i32) below the table's size.
   virtual llvm::Value* element(std::uint32_t table, llvm::Value* index) = 0;
@@ -97,6 +98,8 @@ class Target {
   /// Whether lanes that run together may call different functions at one place, which code must
   /// then say.
   [[nodiscard]] virtual bool is_divergent() const { return false; }
+  /// Whether there is code for ops on vectors; values of that type pass through signatures anyway.
+  [[nodiscard]] virtual bool has_vectors() const { return true; }
   [[nodiscard]] virtual std::size_t offset(Field field) const = 0;
   /// Whether a function looks at the native stack when it is entered.
   [[nodiscard]] virtual bool checks_native_stack(const ir::Module& module,

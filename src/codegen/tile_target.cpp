@@ -102,8 +102,8 @@ class TileLane : public LaneAccess {
         types_.i64, memories, sizeof(abi::MemoryLayout) * index + offsetof(abi::MemoryLayout, at));
     return place(RegionId::memory, b_.CreateAdd(start, at));
   }
-  llvm::Value* global(std::uint32_t index) override {
-    return place(RegionId::globals, b_.getInt64(8 * std::uint64_t{index}));
+  llvm::Value* global(std::uint32_t slot) override {
+    return place(RegionId::globals, b_.getInt64(8 * std::uint64_t{slot}));
   }
   llvm::Value* slot(llvm::Value* frame, std::uint32_t slot) override {
     llvm::Value* left = b_.CreateShl(b_.CreateAnd(frame, 0xffffffffu), 3);

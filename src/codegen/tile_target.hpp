@@ -75,6 +75,7 @@ class NvptxTarget final : public TileTarget {
   [[nodiscard]] unsigned data_space() const override { return global_space; }
   [[nodiscard]] bool has_opaque_bits() const override { return true; }
   [[nodiscard]] bool is_divergent() const override { return true; }
+  [[nodiscard]] bool has_vectors() const override { return false; }
   void describe(llvm::Function& function) const override;
   [[nodiscard]] std::unique_ptr<LaneAccess> lane(EmitTypes& types, Builder& builder,
                                                  llvm::Function* function) const override;

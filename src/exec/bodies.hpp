@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "exec/bodies_bulk.hpp"
+#include "exec/bodies_simd.hpp"
 #include "exec/body.hpp"
 #include "exec/semantics.hpp"
 #include "ir/op.hpp"

@@ -53,7 +53,9 @@ struct NativeHelpersOf {
 #define WARPHIVE_OP(name, ...)              \
   case static_cast<uint16_t>(ir::Op::name): \
     return step_op<ir::Op::name>(m);
+#define WARPHIVE_WITHOUT_VECTORS  // all of which compiled code has
 #include "ir/ops.inc"
+#undef WARPHIVE_WITHOUT_VECTORS
       default:
         stop(m, abi::Exit::internal, insn);
         return abi::native_stopped;

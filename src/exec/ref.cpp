@@ -9,6 +9,8 @@
 #include "abi/state.hpp"
 #include "base/check.hpp"
 #include "exec/ref_scalar.hpp"
+#include "exec/ref_simd.hpp"
+#include "ir/operands.hpp"
 
 namespace warphive::exec {
 namespace {
@@ -33,7 +35,10 @@ uint32_t u32(uint64_t slot) { return static_cast<uint32_t>(slot); }
 class Runner {
  public:
   Runner(const ir::Module& module, RefInstance& instance, const RefHostCall& host_call)
-      : module_(module), instance_(instance), host_call_(host_call) {}
+      : module_(module),
+        instance_(instance),
+        host_call_(host_call),
+        global_slots_(ir::global_slots(module)) {}
 
   void start(uint32_t function, std::span<const uint64_t> args) {
     instance_.stack.assign(instance_.stack_slots, 0);
@@ -228,7 +233,7 @@ class Runner {
       case ir::Element::Kind::function:
         return uint64_t{element.index} + 1;
       case ir::Element::Kind::global:
-        return instance_.globals.at(element.index);
+        return instance_.globals.at(global_slots_[element.index]);
     }
     WARPHIVE_UNREACHABLE();
   }
@@ -323,6 +328,7 @@ class Runner {
       default:
         break;
     }
+    if (ir::operands(inst.op).wide != 0) return vector(inst);
     switch (inst.op) {
       case Op::const_k:
         slot(inst.a) = inst.imm;
@@ -334,10 +340,10 @@ class Runner {
         slot(inst.a) = u32(slot(u32(inst.imm))) != 0 ? slot(inst.b) : slot(inst.c);
         return next();
       case Op::global_get:
-        slot(inst.a) = instance_.globals.at(inst.imm);
+        slot(inst.a) = instance_.globals.at(global_slots_[inst.imm]);
         return next();
       case Op::global_set:
-        instance_.globals.at(inst.imm) = slot(inst.a);
+        instance_.globals.at(global_slots_[inst.imm]) = slot(inst.a);
         return next();
 
       case Op::load8_u:
@@ -476,6 +482,90 @@ class Runner {
     }
   }
 
+  // Vectors
+
+  abi::Vector vector_at(uint32_t index) { return {slot(index), slot(index + 1)}; }
+  void give(const Inst& inst, const abi::Vector& value) {
+    slot(inst.a) = value.low;
+    slot(uint32_t{inst.a} + 1) = value.high;
+    next();
+  }
+  void vector(const Inst& inst) {
+    const auto imm = static_cast<uint32_t>(inst.imm);
+    switch (ir::info(inst.op).shape) {
+      case Shape::v_v:
+        return give(inst, ref_vector(inst.op, {.x = vector_at(inst.b)}));
+      case Shape::v_vv:
+        return give(inst, ref_vector(inst.op, {.x = vector_at(inst.b), .y = vector_at(inst.c)}));
+      case Shape::v_vvv:
+        return give(inst, ref_vector(inst.op, {.x = vector_at(inst.b),
+                                               .y = vector_at(inst.c),
+                                               .z = vector_at(imm)}));
+      case Shape::v_vva:
+        return give(inst, vector_at(u32(slot(imm)) != 0 ? inst.b : inst.c));
+      case Shape::v_va:
+        return give(inst,
+                    ref_vector(inst.op, {.x = vector_at(inst.b), .scalar = u32(slot(inst.c))}));
+      case Shape::v_a:
+        return give(inst, ref_vector(inst.op, {.scalar = slot(inst.b)}));
+      case Shape::d_v:
+      case Shape::d_vk:
+        slot(inst.a) = ref_vector_scalar(inst.op, vector_at(inst.b), imm);
+        return next();
+      case Shape::v_vak:
+        return give(
+            inst, ref_vector(inst.op, {.x = vector_at(inst.b), .scalar = slot(inst.c), .k = imm}));
+      case Shape::v_vvg:
+        return give(inst,
+                    ref_shuffle(vector_at(inst.b), vector_at(inst.c), module_.vectors.at(imm)));
+      case Shape::v_g: {
+        if (inst.op == Op::const128) return give(inst, module_.vectors.at(imm));
+        const uint32_t at = global_slots_[imm];
+        return give(inst, {instance_.globals.at(at), instance_.globals.at(at + 1)});
+      }
+      case Shape::g_v: {
+        const uint32_t at = global_slots_[imm];
+        instance_.globals.at(at) = slot(inst.a);
+        instance_.globals.at(at + 1) = slot(uint32_t{inst.a} + 1);
+        return next();
+      }
+      case Shape::load_v:
+        return load_vector(inst);
+      case Shape::store_v:
+        return store_vector(inst);
+      default:
+        WARPHIVE_UNREACHABLE();
+    }
+  }
+  void load_vector(const Inst& inst) {
+    const uint32_t bytes = ir::info(inst.op).src_bits / 8;
+    uint64_t value = 0;
+    if (bytes < 16) {
+      if (!read(inst, bytes, value)) return trap(TrapKind::memory_out_of_bounds);
+      return give(inst, ref_loaded_vector(inst.op, value));
+    }
+    const std::vector<uint8_t>& from = memory(ir::imm_high(inst));
+    const uint64_t address = uint64_t{u32(slot(inst.b))} + ir::imm_low(inst);
+    if (address + 16 > from.size()) return trap(TrapKind::memory_out_of_bounds);
+    abi::Vector loaded;
+    for (uint32_t i = 8; i-- > 0;) {
+      loaded.low = loaded.low * 256 + from[address + i];
+      loaded.high = loaded.high * 256 + from[address + 8 + i];
+    }
+    give(inst, loaded);
+  }
+  void store_vector(const Inst& inst) {
+    std::vector<uint8_t>& to = memory(ir::imm_high(inst));
+    const uint64_t address = uint64_t{u32(slot(inst.a))} + ir::imm_low(inst);
+    if (address + 16 > to.size()) return trap(TrapKind::memory_out_of_bounds);
+    abi::Vector value = vector_at(inst.b);
+    for (uint32_t i = 0; i < 8; ++i, value.low /= 256, value.high /= 256) {
+      to[address + i] = static_cast<uint8_t>(value.low % 256);
+      to[address + 8 + i] = static_cast<uint8_t>(value.high % 256);
+    }
+    next();
+  }
+
   void scalar(const Inst& inst, uint64_t x, uint64_t y) {
     const ScalarResult result = ref_scalar(inst.op, x, y);
     if (result.trap != TrapKind::none) return trap(result.trap);
@@ -490,6 +580,7 @@ class Runner {
   const ir::Module& module_;
   RefInstance& instance_;
   const RefHostCall& host_call_;
+  const std::vector<uint32_t> global_slots_;
   bool running_ = false;
 };
 
@@ -513,7 +604,7 @@ RefInstance ref_spawn(const ir::Module& module, uint32_t memory_capacity, uint32
     instance.tables.emplace_back(table.min);
     instance.table_capacity.push_back(std::max(table_capacity, table.min));
   }
-  instance.globals.resize(module.globals.size());
+  instance.globals.resize(ir::global_slots(module).back());
   instance.data_dropped.resize(module.data_segments.size());
   instance.elem_dropped.resize(module.element_segments.size());
   return instance;

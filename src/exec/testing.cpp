@@ -33,7 +33,8 @@ FunctionBuilder::FunctionBuilder(ir::Module& module, ir::FunctionType wanted, st
                                  std::uint32_t temporaries)
     : module_(module),
       index_(static_cast<std::uint32_t>(module.functions.size())),
-      header_(static_cast<std::uint16_t>(std::max(wanted.params.size(), wanted.results.size()))) {
+      header_(
+          static_cast<std::uint16_t>(std::max(ir::param_slots(wanted), ir::result_slots(wanted)))) {
   if (module.members.empty()) module.members.emplace_back();
   ir::Function added;
   added.type = intern(module, wanted);
@@ -278,7 +279,7 @@ class InterpSubject final : public Subject {
     pool_.table(table)[index] = value;
   }
   std::vector<std::uint64_t> globals() override {
-    return {pool_.globals(), pool_.globals() + module_.globals.size()};
+    return {pool_.globals(), pool_.globals() + ir::global_slots(module_).back()};
   }
   void set_global(std::uint32_t index, std::uint64_t value) override {
     pool_.globals()[index] = value;
@@ -375,7 +376,7 @@ class TileSubject final : public Subject {
                 bytes_of(std::span(&value, 1)));
   }
   std::vector<std::uint64_t> globals() override {
-    return read<std::uint64_t>(made_.layout().globals_at, module_.globals.size());
+    return read<std::uint64_t>(made_.layout().globals_at, ir::global_slots(module_).back());
   }
   void set_global(std::uint32_t index, std::uint64_t value) override {
     pool_.write(Slab::state, lane_.slot, made_.layout().globals_at + std::uint64_t{8} * index,
@@ -468,7 +469,7 @@ TestPool::TestPool(const ir::Module& module, const Limits& limits, bool fused)
     at += static_cast<std::uint32_t>((bytes + 7) / 8 * 8);
     return start;
   };
-  layout_.globals_at = take(8 * module.globals.size());
+  layout_.globals_at = take(std::size_t{8} * ir::global_slots(module).back());
   layout_.memory_pages_at = take(4 * module.memories.size());
   layout_.table_sizes_at = take(4 * module.tables.size());
   layout_.data_dropped_at = take((module.data_segments.size() + 31) / 32 * 4);

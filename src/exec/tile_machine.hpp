@@ -255,6 +255,8 @@ class TileMachine {
 
  private:
   static constexpr uint32_t most_host_values = 1024;
+  template <class T>
+  static constexpr bool is_vector = sizeof(T) == sizeof(abi::Vector);
 
   static constexpr uint64_t slot_bytes(uint32_t slots) { return uint64_t{slots} * 8 * lanes; }
 #if defined(__NVPTX__)
@@ -297,9 +299,26 @@ class TileMachine {
   static void set_byte(uint8_t* base, uint64_t address, uint8_t value) {
     write(base + abi::in_tile(address, cell, lanes), value);
   }
-  /// Never misaligned: byte by byte where the address is.
+  /// Never misaligned: byte by byte where the address is. Vectors are two halves.
   template <class T>
   static T load_from(uint8_t* base, uint64_t address) {
+    if constexpr (is_vector<T>) {
+      return {load_from<uint64_t>(base, address), load_from<uint64_t>(base, address + 8)};
+    } else {
+      return load_number<T>(base, address);
+    }
+  }
+  template <class T>
+  static void store_to(uint8_t* base, uint64_t address, T value) {
+    if constexpr (is_vector<T>) {
+      store_to(base, address, value.low);
+      store_to(base, address + 8, value.high);
+    } else {
+      store_number(base, address, value);
+    }
+  }
+  template <class T>
+  static T load_number(uint8_t* base, uint64_t address) {
     using Bits = decltype(bits_like<T>());
     constexpr uint32_t part = sizeof(T) < cell ? sizeof(T) : cell;
     const uint8_t* const first = base + abi::in_tile(address, cell, lanes);
@@ -319,7 +338,7 @@ class TileMachine {
     return static_cast<T>(bits);
   }
   template <class T>
-  static void store_to(uint8_t* base, uint64_t address, T value) {
+  static void store_number(uint8_t* base, uint64_t address, T value) {
     using Bits = decltype(bits_like<T>());
     constexpr uint32_t part = sizeof(T) < cell ? sizeof(T) : cell;
     uint8_t* const first = base + abi::in_tile(address, cell, lanes);

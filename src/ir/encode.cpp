@@ -6,6 +6,7 @@
 
 #include "base/check.hpp"
 #include "base/result.hpp"
+#include "ir/operands.hpp"
 
 namespace warphive::ir {
 namespace {
@@ -21,7 +22,8 @@ std::uint32_t fusible_charge(const Inst& inst) {
 
 class Encoder {
  public:
-  Encoder(const Module& module, EncodedProgram& program) : module_(module), program_(program) {}
+  Encoder(const Module& module, EncodedProgram& program)
+      : module_(module), program_(program), global_slots_(global_slots(module)) {}
 
   Status run() {
     WARPHIVE_TRY(reserve());
@@ -30,6 +32,7 @@ class Encoder {
     for (const Function& function : module_.functions) encode_function(function);
     encode_data();
     encode_elements();
+    program_.vectors = module_.vectors;
     return {};
   }
 
@@ -123,6 +126,11 @@ class Encoder {
           insn.op = static_cast<std::uint16_t>(Op::const_k);
           insn.imm = inst.imm + 1;
         }
+        [[fallthrough]];
+      case Shape::g_a:
+      case Shape::v_g:
+      case Shape::g_v:
+        if (operands(inst.op).low == Space::global) insn.imm = global_slots_[imm_low(inst)];
         break;
       default:
         break;
@@ -153,7 +161,7 @@ class Encoder {
             program_.elements.push_back(std::uint64_t{element.index} + 1);
             break;
           case Element::Kind::global:
-            program_.elements.push_back(abi::element_is_global | element.index);
+            program_.elements.push_back(abi::element_is_global | global_slots_[element.index]);
             break;
         }
       }
@@ -162,7 +170,8 @@ class Encoder {
 
   const Module& module_;     // borrowed
   EncodedProgram& program_;  // borrowed
-  std::uint32_t base_ = 0;   // first instruction of the current function
+  const std::vector<std::uint32_t> global_slots_;
+  std::uint32_t base_ = 0;  // first instruction of the current function
   std::vector<std::uint32_t> table_starts_;
 };
 
@@ -174,6 +183,7 @@ abi::Code EncodedProgram::view() const {
           .branches = branches.data(),
           .data = data.data(),
           .elements = elements.data(),
+          .vectors = vectors.data(),
           .data_segments = data_segments.data(),
           .element_segments = element_segments.data(),
           .insn_count = static_cast<std::uint32_t>(insns.size()),

@@ -22,6 +22,7 @@ struct EncodedProgram {
   std::vector<std::uint64_t> branches;
   std::vector<std::uint8_t> data;
   std::vector<std::uint64_t> elements;
+  std::vector<Vector> vectors;
   std::vector<abi::Segment> data_segments;
   std::vector<abi::Segment> element_segments;
   std::vector<std::uint32_t>

@@ -386,6 +386,12 @@ class Linker {
     set(Space::elem, elements_);
     set(Space::type, types_);
     set(Space::host, hosts);
+    Map vectors;
+    for (const Vector& vector : source_->vectors) {
+      vectors.push_back(static_cast<std::uint32_t>(program_.vectors.size()));
+      program_.vectors.push_back(vector);
+    }
+    set(Space::vector, vectors);
     for (const std::uint32_t index : added_) {
       for (Inst& inst : program_.functions[index].code) {
         const Operands& use = operands(inst.op);

@@ -55,6 +55,18 @@ std::uint32_t result_slots(const FunctionType& type) {
   return count;
 }
 
+std::vector<std::uint32_t> global_slots(const Module& module) {
+  std::vector<std::uint32_t> first;
+  first.reserve(module.globals.size() + 1);
+  std::uint32_t next = 0;
+  for (const Global& global : module.globals) {
+    first.push_back(next);
+    next += slots(global.type);
+  }
+  first.push_back(next);
+  return first;
+}
+
 bool is_linked(const Module& module) {
   const auto imported = [](const auto& list) {
     for (const auto& entity : list) {

@@ -11,15 +11,18 @@
 #include <variant>
 #include <vector>
 
+#include "abi/code.hpp"
 #include "ir/op.hpp"
 
 namespace warphive::ir {
+
+using abi::Vector;
 
 inline constexpr std::uint32_t none = ~std::uint32_t{0};
 
 enum class ValueType : std::uint8_t { i32, i64, f32, f64, v128, funcref, externref };
 
-/// Slots that a value of this type takes (v128: two, even-aligned).
+/// Slots that a value of this type takes: two neighbours for a v128, the low half first.
 constexpr std::uint32_t slots(ValueType type) { return type == ValueType::v128 ? 2 : 1; }
 std::string_view to_string(ValueType type);
 
@@ -131,11 +134,15 @@ struct Module {
   std::vector<std::vector<Element>> element_segments;
   std::vector<HostImport> host_imports;
   std::vector<Member> members;
+  std::vector<Vector> vectors;  // constants that do not fit into an instruction
   std::uint32_t main_memory =
       0;  // the one that the embedder sees: the last member's, if it has one
   bool metered = true;
   friend bool operator==(const Module&, const Module&) = default;
 };
+
+/// The first slot of each global in an instance's globals and, last, the number of slots of all.
+std::vector<std::uint32_t> global_slots(const Module& module);
 
 /// No import is left.
 bool is_linked(const Module& module);

@@ -41,6 +41,21 @@ enum class Shape : uint8_t {
   call_indirect,  // a: argument base, b: index; imm: table | type << 32
   ret,            // a: header slot
   ret_mov,        // a: header slot, b: source
+  // With vectors, of which a field names the first of two slots
+  v_v,      // a: dst, b: x, both vectors
+  v_vv,     // a: dst, b: x, c: y, all vectors
+  v_vvv,    // a: dst, b: x, c: y, all vectors; imm: z, a vector
+  v_vva,    // a: dst, b: if nonzero, c: if zero, all vectors; imm: condition slot (32 bits read)
+  v_va,     // a: dst, b: x, both vectors; c: y, a slot
+  v_a,      // a: dst, a vector; b: x, a slot
+  d_v,      // a: dst, a slot; b: x, a vector
+  d_vk,     // a: dst, a slot; b: x, a vector; imm: k
+  v_vak,    // a: dst, b: x, both vectors; c: y, a slot; imm: k
+  v_vvg,    // a: dst, b: x, c: y, all vectors; imm: index
+  v_g,      // a: dst, a vector; imm: index
+  g_v,      // a: source, a vector; imm: index
+  load_v,   // a: dst, a vector; b: address; imm: offset | memory << 32
+  store_v,  // a: address; b: value, a vector; imm: offset | memory << 32
 };
 
 namespace trait {
@@ -63,6 +78,9 @@ struct OpInfo {
 
 namespace detail {
 using namespace trait;  // NOLINT(google-build-using-namespace): the table's trait column
+// Vectors in the table's columns of widths, named after their lanes.
+inline constexpr uint8_t i8x16 = 128, i16x8 = 128, i32x4 = 128, i64x2 = 128, f32x4 = 128,
+                         f64x2 = 128;
 inline constexpr OpInfo op_infos[op_count] = {
 #define WARPHIVE_OP(name, shape, dst, src, traits, result, trap) \
   {#name, Shape::shape, dst, src, static_cast<uint8_t>(traits)},

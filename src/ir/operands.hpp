@@ -32,8 +32,9 @@ enum class Space : std::uint8_t {
   host,
   block,
   branch_table,
+  vector,
 };
-inline constexpr std::uint8_t space_count = 12;
+inline constexpr std::uint8_t space_count = 13;
 
 struct Operands {
   std::uint8_t reads = 0;   // fields that name slots it reads; calls read their window besides
@@ -41,6 +42,7 @@ struct Operands {
   std::uint8_t raw = 0;     // a, b, c that are used, but name no slot to read or write
   Space low = Space::unused;
   Space high = Space::unused;
+  std::uint8_t wide = 0;  // fields that name the first of two slots
 };
 
 namespace detail {
@@ -142,6 +144,34 @@ constexpr Operands make_operands(Op op) {
       return {0, 0, a, Space::unused, Space::unused};
     case Shape::ret_mov:
       return {b, 0, a, Space::unused, Space::unused};
+    case Shape::v_v:
+      return {b, a, 0, Space::unused, Space::unused, a | b};
+    case Shape::v_vv:
+      return {b | c, a, 0, Space::unused, Space::unused, a | b | c};
+    case Shape::v_vvv:
+      return {b | c | field::imm, a, 0, Space::number, Space::unused, a | b | c | field::imm};
+    case Shape::v_vva:
+      return {b | c | field::imm, a, 0, Space::number, Space::unused, a | b | c};
+    case Shape::v_va:
+      return {b | c, a, 0, Space::unused, Space::unused, a | b};
+    case Shape::v_a:
+      return {b, a, 0, Space::unused, Space::unused, a};
+    case Shape::d_v:
+      return {b, a, 0, Space::unused, Space::unused, b};
+    case Shape::d_vk:
+      return {b, a, 0, Space::number, Space::unused, b};
+    case Shape::v_vak:
+      return {b | c, a, 0, Space::number, Space::unused, a | b};
+    case Shape::v_vvg:
+      return {b | c, a, 0, Space::vector, Space::unused, a | b | c};
+    case Shape::v_g:
+      return {0, a, 0, op == Op::const128 ? Space::vector : Space::global, Space::unused, a};
+    case Shape::g_v:
+      return {a, 0, 0, Space::global, Space::unused, a};
+    case Shape::load_v:
+      return {b, a, 0, Space::number, Space::memory, a};
+    case Shape::store_v:
+      return {a | b, 0, 0, Space::number, Space::memory, b};
   }
   return {};
 }
@@ -156,6 +186,28 @@ inline constexpr std::array<Operands, op_count> all_operands = make_all_operands
 
 constexpr const Operands& operands(Op op) {
   return detail::all_operands[static_cast<std::uint16_t>(op)];
+}
+
+/// Lanes that the k of an op with one selects from; 0 for all other ops.
+constexpr std::uint32_t lane_count(Op op) {
+  switch (op) {
+    case Op::extract8x16_s:
+    case Op::extract8x16_u:
+    case Op::replace8x16:
+      return 16;
+    case Op::extract16x8_s:
+    case Op::extract16x8_u:
+    case Op::replace16x8:
+      return 8;
+    case Op::extract32x4:
+    case Op::replace32x4:
+      return 4;
+    case Op::extract64x2:
+    case Op::replace64x2:
+      return 2;
+    default:
+      return 0;
+  }
 }
 
 }  // namespace warphive::ir

@@ -273,6 +273,7 @@ class Parser {
     if (take_word("table")) return table();
     if (take_word("global")) return global();
     if (take_word("host")) return host();
+    if (take_word("vector")) return vector();
     if (take_word("data")) return data();
     if (take_word("elem")) return elements();
     if (take_word("fn")) return function();
@@ -338,6 +339,12 @@ class Parser {
     HostImport& host = module_.host_imports.emplace_back();
     return string(host.module) && string(host.field) && type_use(host.type) &&
            (!take_word("memory") || number(host.memory));
+  }
+
+  bool vector() {
+    if (!place("vector", module_.vectors.size())) return false;
+    Vector& vector = module_.vectors.emplace_back();
+    return number(vector.low) && number(vector.high);
   }
 
   bool data() {
@@ -491,16 +498,33 @@ class Parser {
       case Shape::d_k:
         return slot(inst.a) && comma() && constant(inst.imm);
       case Shape::d_a:
+      case Shape::v_v:
+      case Shape::v_a:
+      case Shape::d_v:
         return slot(inst.a) && comma() && slot(inst.b);
       case Shape::d_ab:
+      case Shape::v_vv:
+      case Shape::v_va:
         return slot(inst.a) && comma() && slot(inst.b) && comma() && slot(inst.c);
       case Shape::d_ak:
         return slot(inst.a) && comma() && slot(inst.b) && comma() && constant(inst.imm);
       case Shape::d_abc:
+      case Shape::v_vvv:
+      case Shape::v_vva:
         return slot(inst.a) && comma() && slot(inst.b) && comma() && slot(inst.c) && comma() &&
                indexed("s", inst.imm);
+      case Shape::d_vk:
+        return slot(inst.a) && comma() && slot(inst.b) && comma() && number(inst.imm);
+      case Shape::v_vak:
+        return slot(inst.a) && comma() && slot(inst.b) && comma() && slot(inst.c) && comma() &&
+               number(inst.imm);
+      case Shape::v_vvg:
+        return slot(inst.a) && comma() && slot(inst.b) && comma() && slot(inst.c) && comma() &&
+               low(inst);
       case Shape::d_g:
       case Shape::g_a:
+      case Shape::v_g:
+      case Shape::g_v:
         return slot(inst.a) && comma() && low(inst);
       case Shape::d_ag:
       case Shape::ab_g:
@@ -510,8 +534,10 @@ class Parser {
       case Shape::g:
         return plain(inst);
       case Shape::load:
+      case Shape::load_v:
         return slot(inst.a) && comma() && address(inst, inst.b);
       case Shape::store:
+      case Shape::store_v:
         return address(inst, inst.a) && comma() && slot(inst.b);
       case Shape::bulk:
         return slot(inst.a) && comma() && slot(inst.b) && comma() && slot(inst.c) && comma() &&

@@ -52,6 +52,9 @@ class Printer {
       if (host.memory != 0) put(" memory {}", host.memory);
       text_ += '\n';
     }
+    for (std::size_t i = 0; i < module_.vectors.size(); ++i) {
+      put("vector {} {:#x} {:#x}\n", i, module_.vectors[i].low, module_.vectors[i].high);
+    }
     for (std::size_t i = 0; i < module_.data_segments.size(); ++i) data(i);
     for (std::size_t i = 0; i < module_.element_segments.size(); ++i) elements(i);
     for (std::uint32_t i = 0; i < module_.functions.size(); ++i) {
@@ -244,9 +247,14 @@ class Printer {
         constant(inst.imm);
         break;
       case Shape::d_a:
+      case Shape::v_v:
+      case Shape::v_a:
+      case Shape::d_v:
         put(" s{}, s{}", inst.a, inst.b);
         break;
       case Shape::d_ab:
+      case Shape::v_vv:
+      case Shape::v_va:
         put(" s{}, s{}, s{}", inst.a, inst.b, inst.c);
         break;
       case Shape::d_ak:
@@ -254,10 +262,24 @@ class Printer {
         constant(inst.imm);
         break;
       case Shape::d_abc:
+      case Shape::v_vvv:
+      case Shape::v_vva:
         put(" s{}, s{}, s{}, s{}", inst.a, inst.b, inst.c, inst.imm);
+        break;
+      case Shape::d_vk:
+        put(" s{}, s{}, {}", inst.a, inst.b, inst.imm);
+        break;
+      case Shape::v_vak:
+        put(" s{}, s{}, s{}, {}", inst.a, inst.b, inst.c, inst.imm);
+        break;
+      case Shape::v_vvg:
+        put(" s{}, s{}, s{}, ", inst.a, inst.b, inst.c);
+        index(use.low, imm_low(inst));
         break;
       case Shape::d_g:
       case Shape::g_a:
+      case Shape::v_g:
+      case Shape::g_v:
         put(" s{}, ", inst.a);
         index(use.low, imm_low(inst));
         break;
@@ -280,10 +302,12 @@ class Printer {
         }
         break;
       case Shape::load:
+      case Shape::load_v:
         put(" s{}, ", inst.a);
         address(inst, inst.b);
         break;
       case Shape::store:
+      case Shape::store_v:
         text_ += ' ';
         address(inst, inst.a);
         put(", s{}", inst.b);

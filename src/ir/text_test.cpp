@@ -67,6 +67,7 @@ TEST(Text, KeepsEveryField) {
   for (std::uint32_t i = 0; i < 40; ++i) {
     module.element_segments[1].push_back({static_cast<Element::Kind>(i % 3), i % 3 == 0 ? 0 : i});
   }
+  module.vectors = {{1, ~std::uint64_t{0}}, {}};
   module.host_imports = {{"m", "f", 2}, {"m", "g", 2, 1}};
   module.members.resize(2);
   module.members[0] = {"one", 3, 4, {{"e", EntityKind::table, 1}, {"", EntityKind::global, 0}}};
@@ -105,6 +106,12 @@ TEST(Text, KeepsEveryOp) {
         case Shape::d_abc:
         case Shape::br_ak:
         case Shape::enter:
+        case Shape::v_vv:
+        case Shape::v_vvv:
+        case Shape::v_vva:
+        case Shape::v_va:
+        case Shape::v_vak:
+        case Shape::v_vvg:
           inst.c = field;
           [[fallthrough]];
         case Shape::d_a:
@@ -116,17 +123,25 @@ TEST(Text, KeepsEveryOp) {
         case Shape::br_ab:
         case Shape::call_indirect:
         case Shape::ret_mov:
+        case Shape::v_v:
+        case Shape::v_a:
+        case Shape::d_v:
+        case Shape::d_vk:
+        case Shape::load_v:
+        case Shape::store_v:
           inst.b = field;
           break;
         default:
           break;
       }
+      const bool no_imm = shape == Shape::v_v || shape == Shape::v_vv || shape == Shape::v_va ||
+                          shape == Shape::v_a || shape == Shape::d_v;
       if (shape != Shape::d_a && shape != Shape::d_ab && shape != Shape::ret &&
-          shape != Shape::ret_mov) {
+          shape != Shape::ret_mov && !no_imm) {
         inst.imm = value;
       }
       if (shape == Shape::d_k || shape == Shape::load || shape == Shape::store ||
-          shape == Shape::call_indirect) {
+          shape == Shape::call_indirect || shape == Shape::load_v || shape == Shape::store_v) {
         inst.imm = imm_pair(value, value);
       }
       function.code.push_back(inst);

@@ -32,6 +32,8 @@ constexpr std::string_view space_word(Space space) {
       return "host";
     case Space::block:
       return "b";
+    case Space::vector:
+      return "vector";
     case Space::unused:
     case Space::number:
       return "";

@@ -36,6 +36,8 @@ enum class Special : std::uint8_t {
   trap,
   table_init,
   table_copy,
+  global,
+  vector,
 };
 
 // An op's checks as masks, so that the common path has no branches on its shape.
@@ -64,6 +66,9 @@ constexpr Special special_of(Op op) {
     case Op::table_copy_check:
     case Op::table_copy_chunk:
       return Special::table_copy;
+    case Op::global_get:
+    case Op::global_set:
+      return Special::global;
     default:
       break;
   }
@@ -87,7 +92,7 @@ constexpr Special special_of(Op op) {
     case Shape::d_abc:
       return Special::select;
     default:
-      return Special::none;
+      return operands(op).wide != 0 ? Special::vector : Special::none;
   }
 }
 
@@ -120,8 +125,9 @@ constexpr std::array<Facts, op_count> make_facts() {
 constexpr std::array<Facts, op_count> all_facts = make_facts();
 
 constexpr std::array<std::string_view, space_count> space_names = {
-    "zero",         "number",          "function", "global",      "memory", "table",
-    "data segment", "element segment", "type",     "host import", "block",  "branch table"};
+    "zero",  "number",       "function",        "global", "memory",
+    "table", "data segment", "element segment", "type",   "host import",
+    "block", "branch table", "vector"};
 
 constexpr bool is_reference(ValueType type) {
   return type == ValueType::funcref || type == ValueType::externref;
@@ -162,6 +168,7 @@ class Verifier {
     limit(Space::elem) = module_.element_segments.size();
     limit(Space::type) = module_.types.size();
     limit(Space::host) = module_.host_imports.size();
+    limit(Space::vector) = module_.vectors.size();
     for (std::uint32_t i = 0; i < module_.functions.size(); ++i) WARPHIVE_TRY(check_function(i));
     return {};
   }
@@ -223,12 +230,6 @@ class Verifier {
       }
       if (table.max && table.min > *table.max) {
         return broken("table {} has minimum {} above its maximum {}", i, table.min, *table.max);
-      }
-    }
-    for (std::size_t i = 0; i < module_.globals.size(); ++i) {
-      if (slots(module_.globals[i].type) != 1) {
-        return broken("global {} has type {}, which takes more than one slot", i,
-                      to_string(module_.globals[i].type));
       }
     }
     segment_kinds_.resize(module_.element_segments.size());
@@ -543,6 +544,40 @@ class Verifier {
           return "its tables hold different references";
         }
         break;
+      case Special::global:
+        if (module_.globals[imm_low(inst)].type == ValueType::v128) return "its global is a vector";
+        break;
+      case Special::vector:
+        return vector_fault(function, inst);
+    }
+    return nullptr;
+  }
+
+  [[nodiscard]] const char* vector_fault(const Function& function, const Inst& inst) const {
+    const Operands& use = operands(inst.op);
+    const auto fits = [&](std::uint64_t slot, bool wide) {
+      const std::uint64_t last = slot + (wide ? 1 : 0);
+      return last < function.frame_slots && slot != function.header_slot &&
+             last != function.header_slot;
+    };
+    if (((use.wide & field::a) != 0 && !fits(inst.a, true)) ||
+        ((use.wide & field::b) != 0 && !fits(inst.b, true)) ||
+        ((use.wide & field::c) != 0 && !fits(inst.c, true))) {
+      return "the second slot of a vector is the header slot or beyond the frame";
+    }
+    if ((use.reads & field::imm) != 0 && !fits(inst.imm, (use.wide & field::imm) != 0)) {
+      return "its slot in imm is the header slot or beyond the frame";
+    }
+    if (const std::uint32_t lanes = lane_count(inst.op); lanes != 0 && inst.imm >= lanes) {
+      return "it names a lane that its vector does not have";
+    }
+    if (use.low == Space::global && module_.globals[imm_low(inst)].type != ValueType::v128) {
+      return "its global is no vector";
+    }
+    if (inst.op == Op::shuffle8x16) {
+      const Vector& lanes = module_.vectors[imm_low(inst)];
+      constexpr std::uint64_t beyond_31 = 0xe0e0'e0e0'e0e0'e0e0;
+      if (((lanes.low | lanes.high) & beyond_31) != 0) return "it selects a lane beyond 31";
     }
     return nullptr;
   }

@@ -152,7 +152,27 @@ const Mutation mutations[] = {
     {"memory_too_large", "memory 0 has", [](Module& m) { m.memories[0].max_pages = 65'537; }},
     {"table_of_numbers", "not references", [](Module& m) { m.tables[0].element = ValueType::i32; }},
     {"table_min_above_max", "table 0 has", [](Module& m) { m.tables[0].max = 1; }},
-    {"wide_global", "more than one slot", [](Module& m) { m.globals[0].type = ValueType::v128; }},
+    {"vector_global", "its global is a vector",
+     [](Module& m) { m.globals[0].type = ValueType::v128; }},
+    {"scalar_global", "its global is no vector",
+     [](Module& m) { inst(m, at_add) = {Op::global_get128, 3, 0, 0, 0}; }},
+    {"vector_over_header", "second slot of a vector",
+     [](Module& m) { inst(m, at_add) = {Op::mov128, 1, 3, 0, 0}; }},
+    {"vector_beyond_frame", "second slot of a vector",
+     [](Module& m) {
+       inst(m, at_add) = {Op::mov128, 3, static_cast<std::uint16_t>(run(m).frame_slots - 1), 0, 0};
+     }},
+    {"vector_condition", "its slot in imm",
+     [](Module& m) { inst(m, at_add) = {Op::select128, 3, 3, 5, 2}; }},
+    {"lane", "a lane that its vector does not have",
+     [](Module& m) { inst(m, at_add) = {Op::extract32x4, 3, 3, 0, 4}; }},
+    {"shuffle", "a lane beyond 31",
+     [](Module& m) {
+       m.vectors.push_back({0, 0x2000});
+       inst(m, at_add) = {Op::shuffle8x16, 3, 3, 3, 0};
+     }},
+    {"vector_index", "vector 0 (below 0)",
+     [](Module& m) { inst(m, at_add) = {Op::const128, 3, 0, 0, 0}; }},
     {"element_function", "names function 3 of 3",
      [](Module& m) { m.element_segments[0][0].index = 3; }},
     {"element_global", "names global 2 of 2",

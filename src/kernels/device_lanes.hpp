@@ -100,20 +100,41 @@ class StackBottom {
   uint8_t* first_;
 };
 
+/// Ops on vectors, apart from the loop below: their lanes would take its registers.
+__attribute__((noinline)) inline exec::Step vector_step(LaneMachine& m) {
+  switch (m.insn().op) {
+#define WARPHIVE_OP(name, ...)                              \
+  case static_cast<uint16_t>(ir::Op::name): {               \
+    using Body = exec::bodies::Body<ir::Op::name>;          \
+    const exec::Step step = Body::run(m);                   \
+    return step == exec::Step::slow ? Body::slow(m) : step; \
+  }
+#include "ir/ops_simd.inc"
+#undef WARPHIVE_OP
+    default:
+      __builtin_unreachable();
+  }
+}
+
 /// All out-of-line bodies in one function, so that the loop below has one place that calls it.
 __attribute__((noinline)) inline exec::Step slow_step(LaneMachine& m) {
   switch (m.insn().op) {
 #define WARPHIVE_OP(name, ...)              \
   case static_cast<uint16_t>(ir::Op::name): \
     return exec::bodies::Body<ir::Op::name>::slow(m);
+#define WARPHIVE_WITHOUT_VECTORS
 #include "ir/ops.inc"
+#define WARPHIVE_OP(name, ...) case static_cast<uint16_t>(ir::Op::name):
+#include "ir/ops_simd.inc"
+#undef WARPHIVE_OP
+    return vector_step(m);
     default:  // the encoder makes nothing else but the stop at instruction 0
       return exec::bodies::StopBody::slow(m);
   }
 }
 
 /// The loop dispatcher (exec/loop.hpp) for lanes that share an instruction stream.
-inline void run_loop(LaneMachine m) {
+__attribute__((always_inline)) inline void run_loop(LaneMachine m) {
   for (;;) {
     m.fetch();
     exec::Step step = exec::Step::slow;
@@ -123,6 +144,7 @@ inline void run_loop(LaneMachine m) {
     step = exec::bodies::Body<ir::Op::name>::run(m); \
     break;
 #include "ir/ops.inc"
+#undef WARPHIVE_WITHOUT_VECTORS
       default:
         break;
     }

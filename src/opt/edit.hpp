@@ -33,25 +33,40 @@ inline bool is_call(ir::Op op) { return op == ir::Op::call || op == ir::Op::call
 inline bool is_removable(ir::Op op) {
   return ir::operands(op).writes == ir::field::a &&
          (ir::info(op).traits == ir::trait::pure || op == ir::Op::global_get ||
-          op == ir::Op::memory_size || op == ir::Op::table_size);
+          op == ir::Op::global_get128 || op == ir::Op::memory_size || op == ir::Op::table_size);
 }
 
+inline bool is_copy(ir::Op op) { return op == ir::Op::mov || op == ir::Op::mov128; }
+
+/// Slots that a field of the op names: two for a vector.
+inline std::uint32_t field_slots(ir::Op op, std::uint8_t field) {
+  return (ir::operands(op).wide & field) != 0 ? 2 : 1;
+}
+
+/// Calls `visit(slot)` for each slot that the given fields of `inst` name.
+template <class Visit>
+void for_each_slot(const ir::Inst& inst, std::uint8_t fields, Visit&& visit) {
+  if (fields & ir::field::a) visit(std::uint32_t{inst.a});
+  if (fields & ir::field::b) visit(std::uint32_t{inst.b});
+  if (fields & ir::field::c) visit(std::uint32_t{inst.c});
+  if (fields & ir::field::imm) visit(ir::imm_low(inst));
+  const std::uint8_t wide = fields & ir::operands(inst.op).wide;
+  if (wide == 0) [[likely]]
+    return;
+  if (wide & ir::field::a) visit(std::uint32_t{inst.a} + 1);
+  if (wide & ir::field::b) visit(std::uint32_t{inst.b} + 1);
+  if (wide & ir::field::c) visit(std::uint32_t{inst.c} + 1);
+  if (wide & ir::field::imm) visit(ir::imm_low(inst) + 1);
+}
 /// Calls `visit(slot)` for each slot that the fields of `inst` name and that it reads; what calls,
 /// returns and host calls read besides is the caller's to know.
 template <class Visit>
 void for_each_read(const ir::Inst& inst, Visit&& visit) {
-  const std::uint8_t reads = ir::operands(inst.op).reads;
-  if (reads & ir::field::a) visit(std::uint32_t{inst.a});
-  if (reads & ir::field::b) visit(std::uint32_t{inst.b});
-  if (reads & ir::field::c) visit(std::uint32_t{inst.c});
-  if (reads & ir::field::imm) visit(ir::imm_low(inst));
+  for_each_slot(inst, ir::operands(inst.op).reads, visit);
 }
 template <class Visit>
 void for_each_write(const ir::Inst& inst, Visit&& visit) {
-  const std::uint8_t writes = ir::operands(inst.op).writes;
-  if (writes & ir::field::a) visit(std::uint32_t{inst.a});
-  if (writes & ir::field::b) visit(std::uint32_t{inst.b});
-  if (writes & ir::field::c) visit(std::uint32_t{inst.c});
+  for_each_slot(inst, ir::operands(inst.op).writes, visit);
 }
 
 /// Calls `visit(block)` for each block that may follow.

@@ -13,19 +13,21 @@ bool read_origins(const Copies& copies, Inst& inst) {
   // A field that is both read and written must keep its slot; chunk ops have such fields.
   if ((use.reads & use.writes) != 0) return false;
   bool changed = false;
-  const auto replace = [&](std::uint16_t& slot) {
-    const auto origin = static_cast<std::uint16_t>(copies.origin(slot));
-    changed |= origin != slot;
-    slot = origin;
+  // The slot to read instead: for a vector, only where both of its halves were copied together.
+  const auto origin = [&](std::uint32_t slot, std::uint8_t field) {
+    const std::uint32_t from = copies.origin(slot);
+    const bool moved =
+        from != slot && ((use.wide & field) == 0 || copies.origin(slot + 1) == from + 1);
+    changed |= moved;
+    return moved ? from : slot;
   };
-  if (use.reads & ir::field::a) replace(inst.a);
-  if (use.reads & ir::field::b) replace(inst.b);
-  if (use.reads & ir::field::c) replace(inst.c);
-  if (use.reads & ir::field::imm) {
-    const std::uint32_t origin = copies.origin(ir::imm_low(inst));
-    changed |= origin != inst.imm;
-    inst.imm = origin;
-  }
+  const auto replace = [&](std::uint16_t& slot, std::uint8_t field) {
+    if (use.reads & field) slot = static_cast<std::uint16_t>(origin(slot, field));
+  };
+  replace(inst.a, ir::field::a);
+  replace(inst.b, ir::field::b);
+  replace(inst.c, ir::field::c);
+  if (use.reads & ir::field::imm) inst.imm = origin(ir::imm_low(inst), ir::field::imm);
   return changed;
 }
 
@@ -40,7 +42,7 @@ bool propagate_copies(Copies& copies, Function& function) {
     end = block + 1 < function.blocks.size() ? function.blocks[block + 1] : function.code.size();
     copies.forget_all();
     // Up to the first copy there is nothing to know.
-    while (i < end && function.code[i].op != Op::mov) ++i;
+    while (i < end && !is_copy(function.code[i].op)) ++i;
     for (; i < end; ++i) {
       Inst& inst = function.code[i];
       changed |= read_origins(copies, inst);
@@ -49,8 +51,13 @@ bool propagate_copies(Copies& copies, Function& function) {
         copies.clobbered(inst.a);
       } else if (inst.op == Op::host_call) {
         copies.forget_all();
-      } else if (inst.op == Op::mov) {
-        copies.copied(inst.a, inst.b);
+      } else if (is_copy(inst.op)) {
+        // Not where a vector's copy overlaps its source, which is then no more what was copied.
+        const std::uint32_t count = field_slots(inst.op, ir::field::a);
+        const std::uint32_t distance = inst.a > inst.b ? inst.a - inst.b : inst.b - inst.a;
+        for (std::uint32_t k = 0; k < count && distance >= count; ++k) {
+          copies.copied(inst.a + k, inst.b + k);
+        }
       }
     }
   }

@@ -70,7 +70,7 @@ Status plan_layout(const Program& program, const Capacities& capacities, Layout&
     return static_cast<std::uint32_t>(start);
   };
   abi::ProgramLayout& view = layout.view;
-  view.globals_at = take(module.globals.size() * 8);
+  view.globals_at = take(std::uint64_t{ir::global_slots(module).back()} * 8);
   view.memory_pages_at = take(module.memories.size() * 4);
   view.table_sizes_at = take(module.tables.size() * 4);
   view.data_dropped_at = take(round_up(module.data_segments.size(), 32) / 8);

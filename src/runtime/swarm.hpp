@@ -103,7 +103,8 @@ class Swarm {
   Result<std::vector<std::byte>> memory_bytes(InstanceId id, std::uint32_t memory = 0);
   /// XXH64 of the main memory up to its current size, one per id.
   Result<std::vector<std::uint64_t>> memory_hashes(std::span<const InstanceId> ids);
-  /// A global of the program by index, as a slot value per id. All ids are of that program.
+  /// A global of the program by index, as slot values: one per id, two for a v128. All ids are of
+  /// that program.
   Status read_global(std::span<const InstanceId> ids, std::uint32_t global,
                      std::span<std::uint64_t> to);
   Status write_global(std::span<const InstanceId> ids, std::uint32_t global,

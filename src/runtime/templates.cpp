@@ -126,6 +126,7 @@ Status Swarm::State::place_constants(Template& shape) {
   WARPHIVE_TRY(place(code.branches, encoded.branches.size()));
   WARPHIVE_TRY(place(code.data, encoded.data.size()));
   WARPHIVE_TRY(place(code.elements, encoded.elements.size()));
+  WARPHIVE_TRY(place(code.vectors, encoded.vectors.size()));
   WARPHIVE_TRY(place(code.data_segments, encoded.data_segments.size()));
   WARPHIVE_TRY(place(code.element_segments, encoded.element_segments.size()));
   abi::ProgramLayout& layout = shape.kernel_layout;

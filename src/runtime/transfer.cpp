@@ -229,25 +229,32 @@ Result<std::vector<std::uint64_t>> Swarm::memory_hashes(std::span<const Instance
 Status Swarm::State::move_global(hal::KernelId kernel, std::span<const InstanceId> ids,
                                  std::uint32_t global, std::uint64_t* flat, std::size_t values) {
   WARPHIVE_TRY(find_all(ids));
-  if (values != ids.size()) {
+  if (ids.empty() && values == 0) return {};
+  std::size_t slots = 1;
+  std::uint32_t first = 0;
+  if (!ids.empty()) {
+    const ir::Module& module = pools[instances[ids[0].index].pool]->shape->program->module;
+    const std::size_t count = module.globals.size();
+    if (global >= count) return no_such("Global", global, count);
+    slots = ir::slots(module.globals[global].type);
+    first = ir::global_slots(module)[global];
+  }
+  if (values != slots * ids.size()) {
     return base::error(ErrorCode::invalid_input, ErrorPhase::none,
                        "There are ({}) values for ({}) instances.", values, ids.size());
   }
-  if (ids.empty()) return {};
   WARPHIVE_TRY(moves.resize(*device, ids.size()));
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const Instance& instance = instances[ids[i].index];
     const Template& shape = *pools[instance.pool]->shape;
-    const std::size_t count = shape.program->module.globals.size();
-    if (global >= count) return no_such("Global", global, count);
     moves[i] = {{instance.pool, instance.slot},
-                shape.layout.view.globals_at + 8 * std::uint64_t{global},
-                8,
-                8 * i,
+                shape.layout.view.globals_at + 8 * std::uint64_t{first},
+                8 * slots,
+                8 * slots * i,
                 kernels::Range::state,
                 0};
   }
-  return move_bytes(kernel, ids.size(), reinterpret_cast<std::byte*>(flat), ids.size() * 8);
+  return move_bytes(kernel, ids.size(), reinterpret_cast<std::byte*>(flat), values * 8);
 }
 
 Status Swarm::read_global(std::span<const InstanceId> ids, std::uint32_t global,

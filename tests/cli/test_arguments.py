@@ -40,6 +40,22 @@ class Values(CommandTest):
         self.assertEqual(self.both("funcref", "3"), ("3", 3))
         self.assertIn("99", self.failure(125, "run", self.guest("core"), "--invoke", "funcref", "--args", "99"))
 
+    def test_vectors(self):
+        self.guest("vectors", """(module (global (export "g") (mut v128) (v128.const i32x4 1 2 3 4))
+          (func (export "sum") (param v128 i32 v128) (result v128 i32)
+            (i32x4.add (local.get 0) (local.get 2)) (local.get 1))
+          (func (export "swap") (param v128) (result v128) (global.get 0) (global.set 0 (local.get 0))))""")
+        zeros = "0" * 31
+        arguments = "i32x4 1 2 3 -1,7,000000000000000000000000" + "01000000"
+        for tier in ("interp", "jit"):
+            done = self.command("run", "vectors.wasm", "--invoke", "sum", "--args", arguments, "--quiet", "--tier", tier, status=0)
+            self.assertEqual(done.out, "01000000020000000300000000000000 7\n")
+            done = self.command("run", "vectors.wasm", "--invoke", "swap", "--args", zeros + "1", "--quiet", "--tier", tier, status=0)
+            self.assertEqual(done.out, "01000000020000000300000004000000\n")
+        for wrong in ("1", "i32x4 1 2 3", "i32x4 1 2 3 4294967296", zeros, zeros + "g"):
+            self.assertIn("not of type v128", self.failure(125, "run", "vectors.wasm", "--invoke", "swap", "--args", wrong))
+        self.assertIn("v128", self.failure(125, "run", "vectors.wasm", "--invoke", "swap", "--args-from", "1..2"))
+
     def test_several_results(self):
         done = self.run_guest("core", "--invoke", "multi", "--args", "3", "--quiet")
         self.assertEqual(done.out, "3 -7 0.5\n")

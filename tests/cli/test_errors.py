@@ -57,8 +57,9 @@ class ModuleFiles(CommandTest):
             self.assertRegex(done.err, r"^warphive: .+[.]\n$")
 
     def test_unsupported_proposal_is_named(self):
-        name = self.guest("simd", "(module (func (export \"f\") (drop (v128.const i32x4 0 0 0 0))))")
-        self.assertRegex(self.failure(124, "run", name, "--invoke", "f"), r"SIMD.*byte \d+")
+        module = b"\0asm\x01\0\0\0\x05\x03\x01\x03\0"  # a shared memory
+        name = self.file("threads.wasm", module)
+        self.assertRegex(self.failure(124, "run", name, "--invoke", "f"), r"threads.*byte \d+")
 
 
 class Linking(CommandTest):

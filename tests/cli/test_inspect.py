@@ -46,6 +46,19 @@ class Inspect(CommandTest):
             if line.endswith("memory.fill 0"):
                 self.assertEqual(module[int(line.split()[0], 16)], 0xFC)
 
+    def test_vectors(self):
+        self.guest("lanes", """(module (memory 1) (func (export "f") (param v128) (result v128)
+          (i8x16.shuffle 0 1 2 3 4 5 6 7 24 25 26 27 28 29 30 31 (local.get 0) (v128.const i64x2 1 -2))
+          (i8x16.replace_lane 15 (i32.const 9)) (v128.load16_lane offset=2 align=1 7 (i32.const 4) (local.get 0))
+          i16x8.extmul_low_i8x16_s))""")
+        out = self.command("inspect", "lanes.wasm", "--wasm", status=0).out
+        for line in ["v128.const 0100000000000000feffffffffffffff", "i8x16.shuffle 0 1 2 3 4 5 6 7 24 25 26 27 28 29 30 31",
+                     "i8x16.replace_lane 15", "v128.load16_lane offset=2 align=1 7", "i16x8.extmul_low_i8x16_s"]:
+            self.assertIn("  " + line + "\n", out)
+        out = self.command("inspect", "lanes.wasm", "--ir", status=0).out
+        for part in ["vector 0 0x1 0xfffffffffffffffe", "shuffle8x16 s", ", vector1", "extmul_low8x16_s"]:
+            self.assertIn(part, out)
+
     def test_ir(self):
         out = self.command("inspect", self.guest("core"), "--ir", status=0).out
         self.assertIn("add", out)

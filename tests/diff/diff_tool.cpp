@@ -152,13 +152,17 @@ std::string describe(const Outcome& outcome, const ir::FunctionType& type) {
   if (outcome.exit == abi::Exit::trapped)
     return fmt::format("trap {}", abi::to_string(outcome.trap));
   std::string text = abi::to_string(outcome.exit);
-  for (std::size_t i = 0; i < outcome.values.size(); ++i) {
-    const ir::ValueType value = type.results.at(i);
+  auto slot = outcome.values.begin();
+  for (const ir::ValueType value :
+       outcome.values.empty() ? std::vector<ir::ValueType>{} : type.results) {
     if (value == ir::ValueType::funcref || value == ir::ValueType::externref) {
-      text += outcome.values[i] == 0 ? " null" : " reference";
+      text += *slot == 0 ? " null" : " reference";
+    } else if (value == ir::ValueType::v128) {
+      text += fmt::format(" v128:{:016x}{:016x}", slot[1], slot[0]);
     } else {
-      text += fmt::format(" {}:{:x}", ir::to_string(value), outcome.values[i]);
+      text += fmt::format(" {}:{:x}", ir::to_string(value), *slot);
     }
+    slot += ir::slots(value);
   }
   return text;
 }
@@ -169,8 +173,12 @@ std::vector<std::uint64_t> arguments(const ir::FunctionType& type, std::uint32_t
   std::vector<std::uint64_t> args;
   for (std::size_t i = 0; i < type.params.size(); ++i) {
     const auto found = options.values.find(std::string(ir::to_string(type.params[i])));
-    args.push_back(
-        found == options.values.end() ? 0 : found->second[(i + vector) % found->second.size()]);
+    const std::vector<std::uint64_t> none = {0};
+    const std::vector<std::uint64_t>& values = found == options.values.end() ? none : found->second;
+    args.push_back(values[(i + vector) % values.size()]);
+    if (type.params[i] == ir::ValueType::v128) {
+      args.push_back(values[(i + vector + 1) % values.size()]);
+    }
   }
   return args;
 }

@@ -18,8 +18,9 @@ TRAPS = {
     "BAD_CONVERSION_TO_INTEGER": "invalid_conversion",
     "UNREACHABLE": "unreachable",
 }
-MASKS = {"i32": 0xFFFFFFFF, "f32": 0xFFFFFFFF, "i64": (1 << 64) - 1, "f64": (1 << 64) - 1}
-KINDS = {"i32": ffi.WASMTIME_I32, "i64": ffi.WASMTIME_I64, "f32": ffi.WASMTIME_F32, "f64": ffi.WASMTIME_F64}
+MASKS = {"i32": 0xFFFFFFFF, "f32": 0xFFFFFFFF, "i64": (1 << 64) - 1, "f64": (1 << 64) - 1, "v128": (1 << 128) - 1}
+KINDS = {"i32": ffi.WASMTIME_I32, "i64": ffi.WASMTIME_I64, "f32": ffi.WASMTIME_F32, "f64": ffi.WASMTIME_F64,
+         "v128": ffi.WASMTIME_V128}
 # The first result word of a reference is its store, 0 for null.
 REFERENCES = {"funcref": ffi.WASMTIME_FUNCREF, "externref": ffi.WASMTIME_EXTERNREF}
 
@@ -35,7 +36,10 @@ def raw_call(store, function, args):
     params_array = (ffi.wasmtime_val_t * len(args))()
     for value, (kind, bits) in zip(params_array, args):
         value.kind = KINDS[kind] if kind in KINDS else REFERENCES[kind]
-        value.of.i64 = bits if bits < 1 << 63 else bits - (1 << 64)
+        if kind == "v128":
+            ctypes.memmove(ctypes.addressof(value.of), bits.to_bytes(16, "little"), 16)
+        else:
+            value.of.i64 = bits if bits < 1 << 63 else bits - (1 << 64)
     results_array = (ffi.wasmtime_val_t * len(results))()
     with wasmtime._func.enter_wasm(store) as trap:
         error = ffi.wasmtime_func_call(store._context(), ctypes.byref(function._func), params_array, len(args),
@@ -45,7 +49,7 @@ def raw_call(store, function, args):
     words = []
     for kind, value in zip(results, results_array):
         kind = kind_name(kind)
-        word = int.from_bytes(ctypes.string_at(ctypes.addressof(value.of), 8), "little")
+        word = int.from_bytes(ctypes.string_at(ctypes.addressof(value.of), 16 if kind == "v128" else 8), "little")
         words.append((kind, word & MASKS.get(kind, (1 << 64) - 1)))
     return words
 
@@ -69,7 +73,7 @@ def describe(call):
         if kind in REFERENCES:
             text += " reference" if word else " null"
         else:
-            text += f" {kind}:{word:x}"
+            text += f" {kind}:{word:032x}" if kind == "v128" else f" {kind}:{word:x}"
     return text, None
 
 
@@ -80,7 +84,6 @@ class Engine:
         config.cranelift_nan_canonicalization = True
         config.cranelift_opt_level = "none"
         config.parallel_compilation = False
-        config.wasm_simd = False
         config.wasm_relaxed_simd = False
         config.wasm_threads = False
         config.wasm_multi_memory = False
@@ -101,7 +104,10 @@ class Engine:
         pairs = []
         for i, kind in enumerate(map(kind_name, kinds)):
             values = self.values.get(kind, [0])
-            pairs.append((kind, values[(i + vector) % len(values)]))
+            bits = values[(i + vector) % len(values)]
+            if kind == "v128":  # its halves are two of them
+                bits |= values[(i + vector + 1) % len(values)] << 64
+            pairs.append((kind, bits))
         return pairs
 
     def run(self, data):

@@ -7,6 +7,7 @@ import subprocess
 
 BASE_FEATURES = ["--enable-sign-ext", "--enable-nontrapping-float-to-int", "--enable-multivalue", "--enable-mutable-globals"]
 BULK = "--enable-bulk-memory"
+SIMD = "--enable-simd"
 # By seed: flags of wasm-opt.
 SHAPES = [
     BASE_FEATURES,
@@ -17,6 +18,10 @@ SHAPES = [
     ["-O3"],
     [*BASE_FEATURES, BULK, "--flatten", "--rereloop", "-O2"],
     [*BASE_FEATURES, BULK, "--fuzz-passes"],
+    [*BASE_FEATURES, SIMD],
+    [*BASE_FEATURES, BULK, SIMD, "-O2"],
+    [*BASE_FEATURES, BULK, SIMD, "--enable-reference-types"],
+    [*BASE_FEATURES, SIMD, "--flatten", "--rereloop", "-O3"],
 ]
 # A csmith program prints its checksum at the end. One object of it serves both: `run`, which returns the checksum and
 # needs no host, and a command that prints it.
@@ -69,17 +74,100 @@ def translate(bytes_, flags, folder):
     return target.read_bytes()
 
 
+def read_leb(data, at):
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value, at
+
+
+def leb(value):
+    data = bytearray()
+    while value >= 0x80:
+        data.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes(data + bytes([value]))
+
+
+def without_vector_exports(data):
+    """wasmtime's C interface ends the process where it describes a v128, so no export may have one."""
+    sections = []
+    at = 8
+    while at < len(data):
+        number = data[at]
+        size, start = read_leb(data, at + 1)
+        sections.append((number, data[start:start + size]))
+        at = start + size
+    has_vector, functions = [], []
+    out = bytearray(data[:8])
+    for number, body in sections:
+        count, at = read_leb(body, 0) if number in (1, 2, 3, 6, 7) else (0, 0)
+        if number == 1:
+            for _ in range(count):
+                at += 1
+                found = False
+                for _ in range(2):
+                    types, at = read_leb(body, at)
+                    for _ in range(types):
+                        found |= body[at] == 0x7B
+                        at += 2 if body[at] in (0x63, 0x64, 0x6B, 0x6C) else 1  # a typed reference
+                has_vector.append(found)
+        elif number == 2:
+            for _ in range(count):
+                for _ in range(2):
+                    size, at = read_leb(body, at)
+                    at += size
+                kind, at = body[at], at + 1
+                if kind == 0:
+                    index, at = read_leb(body, at)
+                    functions.append(has_vector[index])
+                elif kind == 3:
+                    at += 2
+                else:  # a table or memory: limits
+                    at += kind == 1
+                    flags, at = body[at], at + 1
+                    for _ in range(1 + (flags & 1)):
+                        _, at = read_leb(body, at)
+        elif number == 3:
+            for _ in range(count):
+                index, at = read_leb(body, at)
+                functions.append(has_vector[index])
+        elif number == 7:
+            kept = []
+            for _ in range(count):
+                start = at
+                size, at = read_leb(body, at)
+                at += size
+                kind, at = body[at], at + 1
+                index, at = read_leb(body, at)
+                # Of the module's own globals none is needed by name.
+                if kind == 3 or kind == 0 and functions[index]:
+                    continue
+                kept.append(body[start:at])
+            body = leb(len(kept)) + b"".join(kept)
+        out += bytes([number]) + leb(len(body)) + body
+    return bytes(out)
+
+
 def make_module(seed, folder):
     numbers = random.Random(seed)
     target = folder / f"{seed}.wasm"
-    target.write_bytes(translate(numbers.randbytes(numbers.choice((400, 1500, 4000, 12000))), SHAPES[seed % len(SHAPES)], folder))
+    shape = SHAPES[seed % len(SHAPES)]
+    data = translate(numbers.randbytes(numbers.choice((400, 1500, 4000, 12000))), shape, folder)
+    target.write_bytes(without_vector_exports(data) if SIMD in shape else data)
     return target
 
 
 @functools.lru_cache(4)
 def origin(seed, folder):
     numbers = random.Random(f"origin {seed}")
-    return translate(numbers.randbytes(numbers.choice((200, 400, 1000))), SHAPES[seed % len(SHAPES)], folder)
+    shape = SHAPES[seed % len(SHAPES)]
+    data = translate(numbers.randbytes(numbers.choice((200, 400, 1000))), shape, folder)
+    return without_vector_exports(data) if SIMD in shape else data
 
 
 def make_mutant(seed, folder):

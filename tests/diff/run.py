@@ -44,6 +44,8 @@ VALUES = {
     "f32": [0, 0x3F800000, 0xFFC00000, 0x80000000, 0x7FA00001, 0x7F800000, 0x4F000000, 1, 0xC1200000],
     "f64": [0, 0x3FF0000000000000, 0x7FF4000000000001, 0x8000000000000000, 0x7FF0000000000000, 0x43E0000000000000,
             1, 0xFFF8000000000000, 0xC024000000000000],
+    "v128": [0, 0x3F8000007FA00001, 0x80FF7F017FFF8000, 0xFFFFFFFFFFFFFFFF, 0x7FF4000000000001, 0x4F000000C1200000,
+             0x3FF0000000000000, 0x0123456789ABCDEF],
 }
 # What modules import: mixes each logged value into a number that is compared at the end.
 SUPPORT = """
@@ -57,6 +59,8 @@ SUPPORT = """
   (func (export "log-f32") (param f32)
     (call $mix (i64.extend_i32_u (i32.reinterpret_f32 (local.get 0)))))
   (func (export "log-f64") (param f64) (call $mix (i64.reinterpret_f64 (local.get 0))))
+  (func (export "log-v128") (param v128)
+    (call $mix (i64x2.extract_lane 0 (local.get 0))) (call $mix (i64x2.extract_lane 1 (local.get 0))))
   (func (export "digest") (result i64) (global.get $digest)))
 """
 def run_tool(options, files):

@@ -87,6 +87,7 @@ std::vector<Seen> run_all(const ir::Module& module, Executor executor, std::uint
       const std::uint64_t value = choices.one_in(2) ? choices.bits() : choices.below(100);
       const bool narrow = type == ir::ValueType::i32 || type == ir::ValueType::f32;
       args.push_back(narrow ? value & 0xffffffff : value);
+      if (type == ir::ValueType::v128) args.push_back(choices.bits());
     }
     std::uint64_t budget = total_fuel;
     const auto give = [&] {

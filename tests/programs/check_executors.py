@@ -21,6 +21,7 @@ SIZES = {
     "sort": (2, 300),
     "sieve": (3, 5_000),
     "sha": (0, 4),
+    "lanes": (0, 3),
     "coremark_like": (1, 2),
     "json": (1, 4),
     "text": (1, 10),

@@ -19,6 +19,7 @@ int write(const std::string& folder, std::uint64_t seed) {
   ir::testing::RandomOptions random;
   random.host_calls = seed % 2 == 0;
   random.metered = seed % 5 != 0;
+  random.vectors = false;  // they stay interpreted
   ir::Module module = ir::testing::random_module(choices, random);
   opt::optimise(module);
   const Result<ir::EncodedProgram> encoded = ir::encode(module);

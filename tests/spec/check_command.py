@@ -49,12 +49,26 @@ BAD = [
     '(assert_unlinkable (module (import "spectest" "print" (func))) "unknown import")',
     '(assert_trap (module (func)) "unreachable")',
 ]
-SIMD = """
-(module (func (export "f") (result i32) (i32x4.extract_lane 0 (v128.const i32x4 1 2 3 4))))
-(assert_return (invoke "f") (i32.const 1))
-(assert_invalid (module (func (result v128))) "type mismatch")
+TEXT = """
 (assert_malformed (module quote "(func (i32.nonsense))") "unexpected token")
 """
+VECTORS = """
+(module (func (export "add") (param v128 v128) (result v128) (f32x4.add (local.get 0) (local.get 1)))
+        (func (export "pair") (result i32 v128) (i32.const 7) (v128.const i16x8 1 2 3 4 5 6 7 8))
+        (global (export "g") v128 (v128.const i64x2 3 4)))
+"""
+GOOD_VECTORS = [
+    '(assert_return (invoke "add" (v128.const f32x4 1 nan inf 0) (v128.const f32x4 2 1 -inf -0))'
+    ' (v128.const f32x4 3 nan:arithmetic nan:canonical 0))',
+    '(assert_return (invoke "pair") (i32.const 7) (v128.const i32x4 0x20001 0x40003 0x60005 0x80007))',
+    '(assert_return (get "g") (v128.const i8x16 3 0 0 0 0 0 0 0 4 0 0 0 0 0 0 0))',
+]
+BAD_VECTORS = [
+    '(assert_return (invoke "add" (v128.const f32x4 1 1 1 1) (v128.const f32x4 1 1 1 1)) (v128.const f32x4 2 2 2 3))',
+    '(assert_return (invoke "add" (v128.const f32x4 1 1 1 1) (v128.const f32x4 1 1 1 1))'
+    ' (v128.const f32x4 2 2 2 nan:canonical))',
+    '(assert_return (invoke "pair") (i32.const 7))',
+]
 
 
 class Spec(unittest.TestCase):
@@ -92,12 +106,19 @@ class Spec(unittest.TestCase):
         file = self.convert("nan", MODULE + '(assert_return (invoke "nan") (f32.const nan:0x200000))')
         self.assertEqual(self.spec(file)[1], "1 passed, 0 failed, 0 skipped")
 
-    def test_simd_is_skipped(self):
-        self.assertEqual(self.spec(self.convert("simd", SIMD))[:2], (0, "0 passed, 0 failed, 3 skipped"))
+    def test_text_is_skipped(self):
+        self.assertEqual(self.spec(self.convert("text", TEXT))[:2], (0, "0 passed, 0 failed, 1 skipped"))
+
+    def test_vectors(self):
+        file = self.convert("vectors", VECTORS + "\n".join(GOOD_VECTORS))
+        for executor in EXECUTORS:
+            self.assertEqual(self.spec("--executor", executor, file)[:2], (0, "3 passed, 0 failed, 0 skipped"))
+        file = self.convert("wrong", VECTORS + "\n".join(BAD_VECTORS))
+        self.assertEqual(self.spec(file)[:2], (1, "0 passed, 3 failed, 0 skipped"))
 
     def test_totals_of_several_files(self):
-        files = [self.convert("one", MODULE + GOOD[0]), self.convert("two", MODULE + BAD[0] + SIMD)]
-        self.assertEqual(self.spec(*files)[:2], (1, "1 passed, 1 failed, 3 skipped"))
+        files = [self.convert("one", MODULE + GOOD[0]), self.convert("two", MODULE + BAD[0] + TEXT)]
+        self.assertEqual(self.spec(*files)[:2], (1, "1 passed, 1 failed, 1 skipped"))
 
     def test_modules_act_on_each_other(self):
         file = self.convert("linked", """

@@ -136,7 +136,7 @@ Result<ir::Module> lower(const Module& module, const LowerOptions& options) {
   }
   ir::Function& init = out.functions[function_count];
   init.type = interner.intern({});
-  WARPHIVE_TRY(lower_init(module, init));
+  WARPHIVE_TRY(lower_init(module, out.vectors, init));
 
   ir::Member member;
   member.init = function_count;

@@ -40,6 +40,24 @@ constexpr std::uint8_t slot_fields(Shape shape) {
       return field_a | field_b | field_c;
     case Shape::d_abc:
       return field_a | field_b | field_c | field_imm;
+    case Shape::v_g:
+    case Shape::g_v:
+      return field_a;
+    case Shape::v_v:
+    case Shape::v_a:
+    case Shape::d_v:
+    case Shape::d_vk:
+    case Shape::load_v:
+    case Shape::store_v:
+      return field_a | field_b;
+    case Shape::v_vv:
+    case Shape::v_va:
+    case Shape::v_vak:
+    case Shape::v_vvg:
+      return field_a | field_b | field_c;
+    case Shape::v_vvv:
+    case Shape::v_vva:
+      return field_a | field_b | field_c | field_imm;
     case Shape::g:
     case Shape::br:
     case Shape::enter:

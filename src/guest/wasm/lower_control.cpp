@@ -11,6 +11,12 @@ using ir::Inst;
 using ir::Op;
 using ir::Shape;
 
+namespace {
+
+const FunctionType one_vector{{}, {ValueType::v128}};
+
+}  // namespace
+
 // Blocks.
 
 void FunctionLowering::read_block_type(Frame& frame) {
@@ -18,9 +24,13 @@ void FunctionLowering::read_block_type(Frame& frame) {
   frame.params = 0;
   frame.results = 0;
   if (type >= 0) {
-    const FunctionType& function = module_.types[static_cast<std::size_t>(type)];
-    frame.params = static_cast<std::uint32_t>(function.params.size());
-    frame.results = static_cast<std::uint32_t>(function.results.size());
+    const auto index = static_cast<std::size_t>(type);
+    frame.params = type_slots_[index].params;
+    frame.results = type_slots_[index].results;
+    if (type_slots_[index].has_vectors) frame.vectors = &module_.types[index];
+  } else if (type == -5) {
+    frame.results = 2;
+    frame.vectors = &one_vector;
   } else if (type != -64) {  // -64 is the empty type, all others are value types
     frame.results = 1;
   }
@@ -73,7 +83,7 @@ void FunctionLowering::begin_else() {
   builder_.bind(frame.else_label);
   frame.kind = Frame::Kind::if_else;
   truncate(frame.base);
-  push_temporaries(frame.params);
+  push_params(frame);
   reachable_ = true;
   begin_guest_block(false);
 }
@@ -97,7 +107,7 @@ void FunctionLowering::end_block() {
   if (without_else) builder_.bind(frame.else_label);
   if (frame.label_used) builder_.bind(frame.label);
   truncate(frame.base);
-  push_temporaries(frame.results);
+  push_results(frame);
   reachable_ = true;
   begin_guest_block(false);
 }
@@ -112,7 +122,7 @@ void FunctionLowering::end_function() {
   if (frame.label_used) {
     builder_.bind(frame.label);
     truncate(0);
-    push_temporaries(results_);
+    push_results(frame);
     return_values();
   }
   reachable_ = false;
@@ -202,7 +212,7 @@ void FunctionLowering::branch(std::uint32_t depth) {
   if (count == 1 && at != frame.base && stack_[at].kind == Entry::Kind::temporary &&
       !stack_[at].wrapped && builder_.last_writes(temporary(at))) {
     builder_.last().a = static_cast<std::uint16_t>(temporary(frame.base));
-  } else {
+  } else if (count != 2 || !retarget_vector(frame.base)) {
     move_top(frame.base, count);
   }
   builder_.emit(Op::br, 0, 0, 0, frame.label);
@@ -313,6 +323,16 @@ void FunctionLowering::return_values() {
 
 // Results go to slots from 0 on, which are parameters too: a parallel move.
 void FunctionLowering::return_many(std::uint32_t count) {
+  if (count == 2 && stack_[height() - 2].half == Entry::Half::low) {
+    const std::uint32_t at = height() - 2;
+    const Entry entry = stack_[at];
+    if (entry.kind == Entry::Kind::temporary && builder_.last_writes(first_temporary_ + at)) {
+      builder_.last().a = 0;
+    } else {
+      move_vector(0, entry, at);
+    }
+    return;
+  }
   materialise_top(count, true);
   const std::uint32_t base = height() - count;
   moves_.assign(count, {0, ir::none});
@@ -355,31 +375,34 @@ void FunctionLowering::return_many(std::uint32_t count) {
   }
   for (std::uint32_t i = 0; i < count; ++i) {
     const Entry& entry = stack_[base + i];
-    if (entry.kind == Entry::Kind::constant) builder_.emit(Op::const_k, i, 0, 0, entry.bits);
+    if (entry.kind == Entry::Kind::constant) move_to(i, entry, base + i);
   }
 }
 
 void FunctionLowering::call(std::uint32_t function) {
-  finish_call(module_.types[module_.functions[function]], Op::call, 0, function);
+  finish_call(module_.functions[function], Op::call, 0, function);
 }
 
 void FunctionLowering::call_indirect(std::uint32_t type, std::uint32_t table) {
   const std::uint32_t index = operand(height() - 1);
   pop();
-  finish_call(module_.types[type], Op::call_indirect, index, ir::imm_pair(table, types_[type]));
+  finish_call(type, Op::call_indirect, index, ir::imm_pair(table, types_[type]));
 }
 
-void FunctionLowering::finish_call(const FunctionType& type, Op op, std::uint32_t index_slot,
+void FunctionLowering::finish_call(std::uint32_t type, Op op, std::uint32_t index_slot,
                                    std::uint64_t imm) {
-  const auto params = static_cast<std::uint32_t>(type.params.size());
-  const auto results = static_cast<std::uint32_t>(type.results.size());
+  const auto [params, results, has_vectors] = type_slots_[type];
   materialise_top(params);
   const std::uint32_t at = height() - params;
   const std::uint32_t base = first_temporary_ + at;
   use_slots_to(base + std::max(params, results));
   truncate(at);
   builder_.emit(op, base, index_slot, 0, imm);
-  push_temporaries(results);
+  if (has_vectors) [[unlikely]] {
+    push_typed_temporaries(module_.types[type].results);
+  } else {
+    push_temporaries(results);
+  }
   begin_guest_block(false);
 }
 

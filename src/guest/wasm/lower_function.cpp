@@ -28,18 +28,22 @@ FunctionLowering::FunctionLowering(const Module& module, const LowerOptions& opt
       options_(options),
       types_(types),
       output_(output),
-      budget_(instruction_floor + instructions_per_byte * module.bytes.size()) {}
+      budget_(instruction_floor + instructions_per_byte * module.bytes.size()) {
+  type_slots_.reserve(module.types.size());
+  for (const FunctionType& type : module.types) type_slots_.push_back(slots_of(type));
+}
 
 Status FunctionLowering::lower(std::uint32_t index, ir::Function& function) {
   const FunctionBody& body = module_.bodies[index];
   const std::uint32_t guest_index = module_.imported_functions + index;
   const FunctionType& type = module_.types[module_.functions[guest_index]];
-  params_ = static_cast<std::uint32_t>(type.params.size());
-  results_ = static_cast<std::uint32_t>(type.results.size());
+  const TypeSlots& own = type_slots_[module_.functions[guest_index]];
+  params_ = own.params;
+  results_ = own.results;
   header_slot_ = std::max(params_, results_);
   local_shift_ = header_slot_ + 1 - params_;
   std::uint64_t locals = 0;
-  for (const LocalRun& run : body.locals) locals += run.count;
+  for (const LocalRun& run : body.locals) locals += std::uint64_t{run.count} * ir::slots(run.type);
   const auto too_many_slots = [&](std::uint64_t slots) {
     return fail(
         Error(ErrorCode::limit_exceeded, ErrorPhase::lower,
@@ -56,6 +60,7 @@ Status FunctionLowering::lower(std::uint32_t index, ir::Function& function) {
   first_temporary_ = static_cast<std::uint32_t>(first_temporary);
   frame_slots_ = first_temporary_;
   if (references_.size() < first_temporary_) references_.resize(first_temporary_);
+  find_local_runs(type, body);
 
   position_ = body.code.data();
   const std::byte* const begin = position_;
@@ -74,6 +79,7 @@ Status FunctionLowering::lower(std::uint32_t index, ir::Function& function) {
   outermost.kind = Frame::Kind::function;
   outermost.label = builder_.new_label();
   outermost.results = results_;
+  if (own.has_vectors) outermost.vectors = &type;
   frames_.push_back(outermost);
 
   while (!frames_.empty() && !too_long_) {
@@ -115,12 +121,18 @@ inline void FunctionLowering::lower_operator(Opcode code) {
   ++units_;
   switch (operator_classes[byte]) {
     case OperatorClass::local_get:
+      if (has_vector_locals_) [[unlikely]]
+        return get_local_of_runs(read_u32());
       push_local(local_slot(read_u32()));
       return;
     case OperatorClass::local_set:
+      if (has_vector_locals_) [[unlikely]]
+        return set_local_of_runs(read_u32(), false);
       set_local(local_slot(read_u32()), false);
       return;
     case OperatorClass::local_tee:
+      if (has_vector_locals_) [[unlikely]]
+        return set_local_of_runs(read_u32(), true);
       set_local(local_slot(read_u32()), true);
       return;
     case OperatorClass::i32_const:
@@ -194,9 +206,11 @@ void FunctionLowering::lower_other(Opcode code) {
       get_global(read_u32());
       return;
     case Opcode::global_set: {
+      const std::uint32_t global = read_u32();
+      if (module_.globals[global].type == ValueType::v128) return set_vector_global(global);
       const std::uint32_t value = operand(height() - 1);
       pop();
-      builder_.emit(Op::global_set, value, 0, 0, read_u32());
+      builder_.emit(Op::global_set, value, 0, 0, global);
       return;
     }
     case Opcode::table_get:
@@ -234,6 +248,9 @@ void FunctionLowering::lower_other(Opcode code) {
       return;
     case Opcode::misc_prefix:
       lower_misc();
+      return;
+    case Opcode::simd_prefix:
+      lower_simd();
       return;
 
     case Opcode::block:
@@ -456,6 +473,7 @@ void FunctionLowering::equal_zero(bool wide) {
 }
 
 void FunctionLowering::select() {
+  if (stack_[height() - 2].half != Entry::Half::none) return select_vector();
   const std::uint32_t at = height() - 3;
   const Entry condition = stack_[at + 2];
   if (condition.kind == Entry::Kind::constant) {
@@ -489,6 +507,7 @@ void FunctionLowering::select() {
 void FunctionLowering::drop() {
   const std::uint32_t at = height() - 1;
   const Entry entry = stack_[at];
+  if (entry.half != Entry::Half::none) return drop_vector();
   pop();
   if (entry.kind == Entry::Kind::temporary && builder_.last_writes(first_temporary_ + at) &&
       ir::info(builder_.last().op).traits == ir::trait::pure) {
@@ -529,6 +548,7 @@ void FunctionLowering::set_local(std::uint32_t slot, bool keep) {
 }
 
 void FunctionLowering::get_global(std::uint32_t index) {
+  if (module_.globals[index].type == ValueType::v128) return get_vector_global(index);
   if (index >= module_.imported_globals && !module_.globals[index].is_mutable) {
     const ConstExpr& init = module_.global_entries[index - module_.imported_globals].init;
     if (init.size() == 1 && init[0].kind == ConstOp::Kind::constant) {

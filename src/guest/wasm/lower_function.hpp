@@ -10,7 +10,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "guest/wasm/lower.hpp"
@@ -23,6 +25,11 @@ namespace warphive::wasm {
 /// 0. `charge_bytes` is the size of an item; 0: the loop can be stopped, but costs nothing.
 void emit_chunk_loop(FunctionBuilder& builder, ir::Op chunk, std::uint32_t a, std::uint32_t b,
                      std::uint32_t count, std::uint64_t imm, std::uint32_t charge_bytes);
+
+/// The 16 bytes of a constant in the module.
+ir::Vector read_vector(const std::byte* from);
+
+enum class SimdOpcode : std::uint8_t;
 
 class FunctionLowering {
  public:
@@ -41,6 +48,12 @@ class FunctionLowering {
     std::uint64_t bits = 0;  // the constant, or the local's slot
     Kind kind = Kind::temporary;
     bool wrapped = false;  // the value is the low half of the slot
+    enum class Half : std::uint8_t { none, low, high } half = Half::none;  // of a vector
+  };
+  struct TypeSlots {
+    std::uint32_t params = 0;
+    std::uint32_t results = 0;
+    bool has_vectors = false;
   };
   struct Frame {
     enum class Kind : std::uint8_t { function, block, loop, if_then, if_else };
@@ -49,9 +62,10 @@ class FunctionLowering {
     bool outer_loop = false;
     Label label = 0;
     Label else_label = 0;
-    FunctionBuilder::Mark mark;  // in front of everything in it
-    std::uint32_t base = 0;      // height below the parameters
-    std::uint32_t params = 0;
+    FunctionBuilder::Mark mark;             // in front of everything in it
+    const FunctionType* vectors = nullptr;  // its type, where that has vectors
+    std::uint32_t base = 0;                 // height below the parameters
+    std::uint32_t params = 0;               // operands: two for a vector
     std::uint32_t results = 0;
     [[nodiscard]] std::uint32_t arity() const { return kind == Kind::loop ? params : results; }
   };
@@ -96,6 +110,16 @@ class FunctionLowering {
   void use_slots_to(std::uint32_t end) { frame_slots_ = std::max(frame_slots_, end); }
   [[gnu::always_inline]] void push_temporary() { stack_.push_back({}); }
   void push_temporaries(std::uint32_t count) { stack_.resize(stack_.size() + count); }
+  void push_params(const Frame& frame) {
+    if (frame.vectors == nullptr) [[likely]]
+      return push_temporaries(frame.params);
+    push_typed_temporaries(frame.vectors->params);
+  }
+  void push_results(const Frame& frame) {
+    if (frame.vectors == nullptr) [[likely]]
+      return push_temporaries(frame.results);
+    push_typed_temporaries(frame.vectors->results);
+  }
   [[gnu::always_inline]] void push_constant(std::uint64_t bits) {
     stack_.push_back({bits, Entry::Kind::constant, false});
   }
@@ -128,6 +152,41 @@ class FunctionLowering {
   [[nodiscard]] std::uint32_t local_slot(std::uint32_t local) const {
     return local < params_ ? local : local + local_shift_;
   }
+
+  // Vectors, in lower_simd.cpp.
+  struct SlotRun {
+    std::uint32_t end;    // local after its last
+    std::uint32_t first;  // local
+    std::uint32_t slot;   // of that
+    bool is_vector;
+  };
+  struct LocalPlace {
+    std::uint32_t slot;
+    bool is_vector;
+  };
+  static TypeSlots slots_of(const FunctionType& type);
+  void find_local_runs(const FunctionType& type, const FunctionBody& body);
+  [[nodiscard]] LocalPlace place_of_local(std::uint32_t local) const;
+  void get_local_of_runs(std::uint32_t local);
+  void set_local_of_runs(std::uint32_t local, bool keep);
+  void push_vector_local(std::uint32_t slot);
+  std::uint32_t vector_temporary(std::uint32_t at);
+  void push_vector_temporary();
+  void push_vector_constant(const ir::Vector& vector);
+  void push_typed_temporaries(std::span<const ValueType> types);
+  std::uint32_t vector_index(const ir::Vector& vector);
+  void move_vector(std::uint32_t slot, const Entry& low, std::uint32_t at);
+  void materialise_vector(std::uint32_t at);
+  void forget_vector(std::uint32_t at);
+  std::uint32_t vector_operand(std::uint32_t at);
+  void drop_vector();
+  void select_vector();
+  void get_vector_global(std::uint32_t index);
+  void set_vector_global(std::uint32_t index);
+  void lower_simd();
+  void binary_vector(ir::Op op, bool swap, std::uint64_t imm);
+  void access_lane(SimdOpcode code, ir::Op op);
+  bool retarget_vector(std::uint32_t to_height);
 
   // Charges.
   void begin_guest_block(bool loop_header);
@@ -165,8 +224,7 @@ class FunctionLowering {
   void return_many(std::uint32_t count);
   void call(std::uint32_t function);
   void call_indirect(std::uint32_t type, std::uint32_t table);
-  void finish_call(const FunctionType& type, ir::Op op, std::uint32_t index_slot,
-                   std::uint64_t imm);
+  void finish_call(std::uint32_t type, ir::Op op, std::uint32_t index_slot, std::uint64_t imm);
   void leave() {
     end_guest_block();
     reachable_ = false;
@@ -179,7 +237,8 @@ class FunctionLowering {
   const LowerOptions& options_;
   std::span<const std::uint32_t> types_;
   ir::Module& output_;
-  std::uint64_t budget_;  // instructions that the rest of the module may become
+  std::vector<TypeSlots> type_slots_;  // of the module's types
+  std::uint64_t budget_;               // instructions that the rest of the module may become
 
   FunctionBuilder builder_;
   std::vector<Entry> stack_;
@@ -193,10 +252,12 @@ class FunctionLowering {
   std::vector<Label> targets_;          // of a branch table, in its order
   std::vector<Label> target_of_depth_;  // ir::none between branch tables
   std::vector<std::uint32_t> depths_;   // distinct ones of a branch table
+  std::vector<SlotRun> local_runs_;     // of functions that have vectors among their locals
+  std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint32_t> vector_indices_;
 
   const std::byte* position_ = nullptr;
-  std::uint32_t params_ = 0;
-  std::uint32_t results_ = 0;
+  std::uint32_t params_ = 0;   // slots
+  std::uint32_t results_ = 0;  // slots
   std::uint32_t local_shift_ = 0;
   std::uint32_t header_slot_ = 0;
   std::uint32_t first_temporary_ = 0;
@@ -209,6 +270,7 @@ class FunctionLowering {
   bool reachable_ = true;
   bool too_many_slots_ = false;
   bool too_long_ = false;
+  bool has_vector_locals_ = false;
 };
 
 }  // namespace warphive::wasm

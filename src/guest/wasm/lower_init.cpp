@@ -18,7 +18,8 @@ constexpr std::uint32_t first_temporary = 1;
 
 class InitLowering {
  public:
-  explicit InitLowering(const Module& module) : module_(module) {}
+  InitLowering(const Module& module, std::vector<ir::Vector>& vectors)
+      : module_(module), vectors_(vectors) {}
 
   Status lower(ir::Function& function) {
     builder_.begin(first_temporary);
@@ -28,7 +29,9 @@ class InitLowering {
       const GlobalEntry& entry = module_.global_entries[i];
       builder_.set_source(entry.offset);
       evaluate(entry.init);
-      builder_.emit(Op::global_set, first_temporary, 0, 0, module_.imported_globals + i);
+      const bool is_vector = entry.type.type == ValueType::v128;
+      builder_.emit(is_vector ? Op::global_set128 : Op::global_set, first_temporary, 0, 0,
+                    module_.imported_globals + i);
     }
     for (std::uint32_t i = 0; i < module_.element_segments.size(); ++i) {
       const ElementSegment& segment = module_.element_segments[i];
@@ -100,7 +103,17 @@ class InitLowering {
           builder_.emit(Op::ref_func, temporary(depth++), 0, 0, op.bits);
           break;
         case ConstOp::Kind::global:
-          builder_.emit(Op::global_get, temporary(depth++), 0, 0, op.bits);
+          if (module_.globals[op.bits].type == ValueType::v128) {
+            temporary(depth + 1);
+            builder_.emit(Op::global_get128, temporary(depth++), 0, 0, op.bits);
+          } else {
+            builder_.emit(Op::global_get, temporary(depth++), 0, 0, op.bits);
+          }
+          break;
+        case ConstOp::Kind::vector:
+          temporary(depth + 1);
+          builder_.emit(Op::const128, temporary(depth++), 0, 0, vectors_.size());
+          vectors_.push_back(read_vector(module_.bytes.data() + op.bits));
           break;
         case ConstOp::Kind::add32:
           combine(Op::add32, depth);
@@ -144,14 +157,15 @@ class InitLowering {
   }
 
   const Module& module_;
+  std::vector<ir::Vector>& vectors_;
   FunctionBuilder builder_;
   std::uint32_t frame_slots_ = first_temporary;
 };
 
 }  // namespace
 
-Status lower_init(const Module& module, ir::Function& function) {
-  return InitLowering(module).lower(function);
+Status lower_init(const Module& module, std::vector<ir::Vector>& vectors, ir::Function& function) {
+  return InitLowering(module, vectors).lower(function);
 }
 
 }  // namespace warphive::wasm

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "guest/wasm/lower_function.hpp"
+#include "guest/wasm/simd_opcodes.hpp"
 
 namespace warphive::wasm {
 
@@ -53,6 +54,7 @@ void FunctionLowering::skip_leb() {
 void FunctionLowering::skip_immediates(Opcode code) {
   Immediate immediate = info(code).immediate;
   if (code == Opcode::misc_prefix) immediate = info(static_cast<MiscOpcode>(read_u32())).immediate;
+  if (code == Opcode::simd_prefix) immediate = simd_opcode_table[read_u32()].info.immediate;
   switch (immediate) {
     case Immediate::none:
       break;
@@ -91,6 +93,18 @@ void FunctionLowering::skip_immediates(Opcode code) {
     case Immediate::f64:
       position_ += 8;
       break;
+    case Immediate::vector:
+    case Immediate::lanes:
+      position_ += 16;
+      break;
+    case Immediate::lane:
+      ++position_;
+      break;
+    case Immediate::memory_lane:
+      skip_leb();
+      skip_leb();
+      ++position_;
+      break;
   }
 }
 
@@ -110,7 +124,12 @@ std::uint32_t FunctionLowering::operand(std::uint32_t at, std::uint32_t bits) {
   return temporary(at);
 }
 
+// A vector is moved with its low half.
 void FunctionLowering::move_to(std::uint32_t slot, const Entry& entry, std::uint32_t at) {
+  if (entry.half != Entry::Half::none) [[unlikely]] {
+    if (entry.half == Entry::Half::low) move_vector(slot, entry, at);
+    return;
+  }
   if (entry.kind == Entry::Kind::constant) {
     builder_.emit(Op::const_k, slot, 0, 0, entry.bits);
     return;
@@ -128,6 +147,7 @@ void FunctionLowering::move_to(std::uint32_t slot, const Entry& entry, std::uint
 void FunctionLowering::materialise(std::uint32_t at) {
   const Entry entry = stack_[at];
   if (entry.kind == Entry::Kind::temporary && !entry.wrapped) return;
+  if (entry.half != Entry::Half::none) return materialise_vector(at);
   move_to(temporary(at), entry, at);
   forget(entry);
   stack_[at] = {};
@@ -153,7 +173,14 @@ void FunctionLowering::save_local(std::uint32_t at) {
     materialise(at);
     return;
   }
+  if (stack_[at].half == Entry::Half::high) --at;
   const Entry entry = stack_[at];
+  if (entry.half != Entry::Half::none) {
+    builder_.insert(frame->mark, {Op::mov128, static_cast<std::uint16_t>(vector_temporary(at)),
+                                  static_cast<std::uint16_t>(entry.bits), 0, 0});
+    forget_vector(at);
+    return;
+  }
   builder_.insert(frame->mark,
                   {entry.wrapped ? Op::wrap64 : Op::mov, static_cast<std::uint16_t>(temporary(at)),
                    static_cast<std::uint16_t>(entry.bits), 0, 0});

@@ -75,7 +75,8 @@ struct ConstOp {
     mul32,
     add64,
     sub64,
-    mul64,  // extended constants
+    mul64,   // extended constants
+    vector,  // bits: where its 16 bytes begin in the module
   } kind = Kind::constant;
   std::uint64_t bits = 0;
 };

@@ -34,8 +34,6 @@ std::string_view proposal_of_opcode(std::uint8_t byte) {
     case 0xe5:
     case 0xe6:
       return "stack switching";
-    case 0xfd:
-      return "SIMD";
     case 0xfe:
       return "threads";
     default:

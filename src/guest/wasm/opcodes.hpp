@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The operators of WebAssembly 2.0 without SIMD, and what the binary format says of each.
+// The operators of WebAssembly 2.0, and what the binary format says of each. Those on vectors are
+// in simd_opcodes.hpp.
 #pragma once
 
 #include <array>
@@ -17,6 +18,7 @@ enum class Opcode : std::uint8_t {
 #define WARPHIVE_WASM_VALUE(name, code, text, params, results) name = code,
 #include "guest/wasm/opcodes.inc"
   misc_prefix = 0xfc,  // a MiscOpcode in LEB128 follows
+  simd_prefix = 0xfd,  // a SimdOpcode in LEB128 follows
 };
 
 /// The operators after the prefix byte 0xfc.
@@ -51,6 +53,10 @@ enum class Immediate : std::uint8_t {
   element_and_table,
   element,
   table_and_table,
+  vector,       // 16 bytes
+  lanes,        // 16 lanes of two vectors, a byte each
+  lane,         // a byte
+  memory_lane,  // a memory argument and a lane
 };
 
 struct OpcodeInfo {
@@ -74,6 +80,8 @@ constexpr ir::ValueType type_of(char letter) {
       return ir::ValueType::f32;
     case 'F':
       return ir::ValueType::f64;
+    case 'v':
+      return ir::ValueType::v128;
     default:
       return ir::ValueType::i32;
   }
@@ -124,7 +132,7 @@ constexpr const OpcodeInfo& info(MiscOpcode opcode) {
   return misc_opcode_table[static_cast<std::uint8_t>(opcode)];
 }
 
-/// The proposal beyond WebAssembly 2.0 without SIMD that an opcode belongs to, or "" when no
+/// The proposal beyond WebAssembly 2.0 that an opcode belongs to, or "" when no
 /// proposal has it. `misc` is the number after 0xfc.
 std::string_view proposal_of_opcode(std::uint8_t byte);
 std::string_view proposal_of_misc_opcode(std::uint32_t misc);

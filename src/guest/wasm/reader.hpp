@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bytes to wasm::Module: decodes and validates in one strict pass (WebAssembly 2.0 without SIMD).
+// Bytes to wasm::Module: decodes and validates in one strict pass (WebAssembly 2.0).
 #pragma once
 
 #include <cstddef>

@@ -67,6 +67,8 @@ std::optional<ValueType> value_type_of(std::uint8_t byte) {
       return ValueType::f32;
     case 0x7c:
       return ValueType::f64;
+    case 0x7b:
+      return ValueType::v128;
     case 0x70:
       return ValueType::funcref;
     case 0x6f:
@@ -80,8 +82,6 @@ namespace {
 
 std::string_view proposal_of_type(std::uint8_t byte) {
   switch (byte) {
-    case 0x7b:
-      return "SIMD";
     case 0x63:
     case 0x64:
       return "typed function references";
@@ -115,7 +115,7 @@ Error not_a_type(std::uint64_t offset, std::uint8_t byte, std::string_view what,
 }  // namespace
 
 Error not_a_value_type(std::uint64_t offset, std::uint8_t byte) {
-  return not_a_type(offset, byte, "Value type", "i32, i64, f32, f64, funcref or externref");
+  return not_a_type(offset, byte, "Value type", "i32, i64, f32, f64, v128, funcref or externref");
 }
 
 Error not_a_reference_type(std::uint64_t offset, std::uint8_t byte) {

@@ -28,14 +28,14 @@ template <class... Args>
                fmt::format(format, std::forward<Args>(args)...))
       .at_offset(offset);
 }
-/// "`found` belongs to the SIMD proposal, which is not supported."
+/// "`found` belongs to the threads proposal, which is not supported."
 [[nodiscard]] Error unsupported(std::uint64_t offset, std::string_view proposal,
                                 std::string_view found);
 [[nodiscard]] Error beyond_limit(std::uint64_t offset, std::string_view what, std::uint64_t found,
                                  std::uint64_t allowed);
 /// A name of the guest's for a message: cut to 64 bytes, control characters escaped.
 [[nodiscard]] std::string printable(std::string_view name);
-/// A byte that is no operator of WebAssembly 2.0 without SIMD. For 0xfc and 0xfd `code` points
+/// A byte that is no operator of WebAssembly 2.0. For 0xfc and 0xfd `code` points
 /// after the prefix.
 [[nodiscard]] Error unknown_operator(std::uint64_t offset, std::uint8_t byte,
                                      base::ByteReader code);

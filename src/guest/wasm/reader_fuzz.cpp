@@ -24,6 +24,10 @@ void check_const_expr(const Module& module, const ConstExpr& expr) {
       case ConstOp::Kind::null:
         ++height;
         break;
+      case ConstOp::Kind::vector:
+        WARPHIVE_CHECK(op.bits + 16 <= module.bytes.size());
+        ++height;
+        break;
       case ConstOp::Kind::function:
         WARPHIVE_CHECK(op.bits < module.functions.size());
         ++height;

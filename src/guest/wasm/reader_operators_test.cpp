@@ -6,6 +6,7 @@
 
 #include "guest/wasm/opcodes.hpp"
 #include "guest/wasm/reader.hpp"
+#include "guest/wasm/simd_opcodes.hpp"
 #include "guest/wasm/testing/module_builder.hpp"
 
 namespace warphive::wasm {
@@ -20,9 +21,10 @@ constexpr std::uint8_t unreachable = 0x00, nop = 0x01, block = 0x02, loop = 0x03
                        select = 0x1b, select_t = 0x1c, local_get = 0x20, local_set = 0x21,
                        local_tee = 0x22, global_get = 0x23, global_set = 0x24, table_get = 0x25,
                        table_set = 0x26, add32 = 0x6a, add64 = 0x7c, ref_null = 0xd0,
-                       ref_is_null = 0xd1, ref_func = 0xd2, misc = 0xfc;
+                       ref_is_null = 0xd1, ref_func = 0xd2, misc = 0xfc, simd = 0xfd;
 const Bytes one32 = {0x41, 1}, one64 = {0x42, 1}, one_f32 = {0x43, 0, 0, 0x80, 0x3f},
             one_f64 = {0x44, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f};
+const Bytes one_vector = Bytes{simd, 0x0c} + Bytes(16, 1);
 
 /// A function of type `params -> results` amid one entity of each kind. Types: 0 its own, 1 () ->
 /// (), 2 (i32, i64) -> (f32), 3 () -> (i32, i64), 4 (i32, i64) -> (i32, i64).
@@ -73,6 +75,8 @@ Bytes constant(ValueType type) {
       return one64;
     case ValueType::f32:
       return one_f32;
+    case ValueType::v128:
+      return one_vector;
     default:
       return one_f64;
   }
@@ -85,6 +89,8 @@ std::uint8_t code_of(ValueType type) {
       return i64;
     case ValueType::f32:
       return f32;
+    case ValueType::v128:
+      return v128;
     default:
       return f64;
   }
@@ -138,6 +144,45 @@ TEST(ReaderOperatorsTest, ValueOperatorsTakeExactlyTheirTypes) {
   }
   EXPECT_EQ(tested,
             128 + 23 + 8 + 2);  // values, memory accesses, saturating truncation, copy, fill
+  for (std::uint32_t number = 0; number < 256; ++number) {
+    if (!is_simd_opcode(number)) continue;
+    const OpcodeInfo& op = simd_opcode_table[number].info;
+    Bytes encoding = Bytes{simd} + leb(number);
+    if (op.immediate == Immediate::memory_argument) encoding = encoding + Bytes{0, 0};
+    if (op.immediate == Immediate::memory_lane) encoding = encoding + Bytes{0, 0, 1};
+    if (op.immediate == Immediate::lane) encoding.push_back(1);
+    if (op.immediate == Immediate::lanes) encoding = encoding + Bytes(16, 31);
+    if (op.immediate == Immediate::vector) encoding = one_vector;
+    check(op, encoding);
+  }
+  EXPECT_EQ(tested, 128 + 23 + 8 + 2 + 236);
+}
+
+TEST(ReaderOperatorsTest, Vectors) {
+  const Bytes two = one_vector + one_vector;
+  expect_valid({v128}, {v128}, {local_get, 0});
+  expect_valid({}, {v128}, two + one32 + Bytes{select});
+  expect_valid({}, {v128}, two + one32 + Bytes{select_t, 1, v128});
+  expect_valid({}, {v128}, Bytes{block, v128} + one_vector + Bytes{end});
+  expect_refused({}, {v128}, one_vector + one64 + one32 + Bytes{select}, "expected equal types");
+  // Lanes below 2, 4, 8, 16 and, of two vectors, 32.
+  const auto extract = [](std::uint8_t code, std::uint8_t lane) {
+    return one_vector + Bytes{simd, code, lane};
+  };
+  expect_refused({}, {i64}, extract(0x1d, 2), "Lane of i64x2.extract_lane is (2)");
+  expect_refused({}, {f32}, extract(0x1f, 4), "expected one below (4)");
+  expect_refused({}, {i32}, extract(0x18, 8), "expected one below (8)");
+  expect_refused({}, {i32}, extract(0x15, 16), "expected one below (16)");
+  expect_refused({}, {v128}, two + Bytes{simd, 0x0d} + Bytes(15, 0) + Bytes{32},
+                 "Lane of i8x16.shuffle is (32)");
+  expect_refused({}, {v128}, one32 + one_vector + Bytes{simd, 0x57, 0, 0, 2},
+                 "Lane of v128.load64_lane is (2)");
+  expect_refused({}, {v128}, one32 + one_vector + Bytes{simd, 0x54, 1, 0, 0},
+                 "Alignment of v128.load8_lane is (2^1)");
+  expect_refused({}, {v128}, one32 + Bytes{simd, 0, 5, 0}, "Alignment of v128.load is (2^5)");
+  expect_refused({}, {}, Bytes{simd, 0x9a, 0x01}, "Operator (0xfd 154) is unknown",
+                 ErrorPhase::parse);
+  expect_refused({}, {}, Bytes{simd, 0x0c, 1}, "Constant of v128.const", ErrorPhase::parse);
 }
 
 TEST(ReaderOperatorsTest, MemoryAccesses) {

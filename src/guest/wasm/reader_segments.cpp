@@ -3,6 +3,7 @@
 #include "base/result.hpp"
 #include "guest/wasm/opcodes.hpp"
 #include "guest/wasm/reader_impl.hpp"
+#include "guest/wasm/simd_opcodes.hpp"
 #include "guest/wasm/validate.hpp"
 
 namespace warphive::wasm {
@@ -83,6 +84,20 @@ Status ModuleReader::const_operator(std::uint8_t code, std::uint64_t offset, Con
       if (!in_.read_u64(bits)) return fail(in_.failure("Constant of f64.const"));
       return add(ConstOp::Kind::constant, bits, ValueType::f64);
     }
+    case Opcode::simd_prefix: {
+      const base::ByteReader after_prefix = in_;
+      std::uint32_t number;
+      if (!in_.read_leb_u32(number)) {
+        return fail(in_.failure("Number of an operator with prefix 0xfd"));
+      }
+      if (static_cast<SimdOpcode>(number) != SimdOpcode::v128_const || number > 0xff) {
+        in_ = after_prefix;
+        break;
+      }
+      const std::uint64_t bytes = in_.offset();
+      if (!in_.skip(16)) return fail(in_.failure("Constant of v128.const"));
+      return add(ConstOp::Kind::vector, bytes, ValueType::v128);
+    }
     case Opcode::ref_null: {
       WARPHIVE_TRY_ASSIGN(const ValueType type, reference_type());
       return add(ConstOp::Kind::null, 0, type);
@@ -126,6 +141,12 @@ Status ModuleReader::const_operator(std::uint8_t code, std::uint64_t offset, Con
     std::uint32_t number;
     if (after_prefix.read_leb_u32(number) && number < misc_opcode_count) {
       text = misc_opcode_table[number].text;
+    }
+  } else if (static_cast<Opcode>(code) == Opcode::simd_prefix) {
+    base::ByteReader after_prefix = in_;
+    std::uint32_t number;
+    if (after_prefix.read_leb_u32(number) && is_simd_opcode(number)) {
+      text = simd_opcode_table[number].info.text;
     }
   }
   if (text.empty()) return fail(unknown_operator(offset, code, in_));

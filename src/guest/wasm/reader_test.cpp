@@ -354,7 +354,9 @@ TEST(ReaderTest, ChecksConstantExpressions) {
                  "Operator (i32.trunc_sat_f32_s) is not constant");
   expect_invalid(with_global(funcref, {0xd2, 0}), "Function index (0) is unknown");
   expect_malformed(with_global(i32, {0xff}), "Operator (0xff) is unknown");
-  expect_unsupported(with_global(i32, {0xfd, 0x0c}), "SIMD");
+  expect_malformed(with_global(v128, {0xfd, 0x0c, 1, 2}), "Constant of v128.const");
+  expect_invalid(with_global(v128, {0xfd, 0x4d}), "Operator (v128.not) is not constant");
+  expect_invalid(with_global(i32, Bytes{0xfd, 0x0c} + Bytes(16, 0)), "has type (v128)");
   expect_unsupported(with_global(i32, {0xfb, 0x07}), "garbage collection");
 }
 
@@ -462,14 +464,12 @@ TEST(ReaderTest, RefusesProposalsInSections) {
   for (const std::uint8_t form : Bytes{0x4e, 0x4f, 0x50, 0x5e, 0x5f}) {
     expect_unsupported(sections({{1, {1, form, 0, 0}}}), "garbage collection");
   }
-  expect_unsupported(sections({{1, {1, 0x60, 1, v128, 0}}}), "SIMD");
   expect_unsupported(sections({{1, {1, 0x60, 1, 0x63, 0}}}), "typed function references");
   expect_unsupported(sections({{1, {1, 0x60, 1, 0x64, 0}}}), "typed function references");
   expect_unsupported(sections({{1, {1, 0x60, 1, 0x69, 0}}}), "exception handling");
   expect_unsupported(sections({{1, {1, 0x60, 1, 0x6e, 0}}}), "garbage collection");
   expect_unsupported(sections({{2, Bytes{1} + name("m") + name("t") + Bytes{4, 0, 0}}}),
                      "exception handling");
-  expect_unsupported(sections({{2, Bytes{1} + name("m") + name("g") + Bytes{3, v128, 0}}}), "SIMD");
   expect_unsupported(sections({{4, {1, 0x40, 0, funcref, 0, 0, 0xd0, funcref, 0x0b}}}),
                      "typed function references");
   expect_unsupported(sections({{4, {1, funcref, 4, 0}}}), "memory64");
@@ -483,7 +483,6 @@ TEST(ReaderTest, RefusesProposalsInSections) {
   expect_unsupported(sections({{5, {1, 0, 0}}, {11, {1, 2, 1, 0x41, 0, 0x0b, 0}}}), "multi-memory");
   expect_unsupported(sections({{5, {1, 0, 0}}, {13, {1, 0, 0}}}), "exception handling");
   expect_unsupported(sections({{7, Bytes{1} + name("t") + Bytes{4, 0}}}), "exception handling");
-  expect_unsupported(sections({{6, {1, v128, 0, 0x0b}}}), "SIMD");
 }
 
 TEST(ReaderTest, RefusesProposalsInCode) {
@@ -494,9 +493,7 @@ TEST(ReaderTest, RefusesProposalsInCode) {
     return m.build();
   };
   const std::pair<Bytes, std::string_view> cases[] = {
-      {{0xfd, 0x0c}, "SIMD"},
       {{0xfd, 0x80, 0x02}, "relaxed SIMD"},
-      {{0x02, v128, 0x0b}, "SIMD"},
       {{0xfe, 0x03, 0}, "threads"},
       {{0x06, 0x40, 0x0b}, "exception handling"},
       {{0x08, 0}, "exception handling"},
@@ -519,11 +516,10 @@ TEST(ReaderTest, RefusesProposalsInCode) {
       {{0x41, 0, 0x40, 1}, "multi-memory"},
       {{0xfc, 11, 1}, "multi-memory"},
       {{0xfc, 10, 0, 1}, "multi-memory"},
-      {{0x1c, 1, v128}, "SIMD"},
   };
   for (const auto& [code, proposal] : cases) expect_unsupported(with_code(code), proposal);
   // The byte offset is the operator's.
-  const Bytes module = with_code({0x01, 0xfd, 0x0c});
+  const Bytes module = with_code({0x01, 0xfe, 0x03});
   EXPECT_EQ(read(module).error().offset(), module.size() - 3);
 }
 

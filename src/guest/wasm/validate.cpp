@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/check.hpp"
+#include "guest/wasm/simd_opcodes.hpp"
 
 namespace warphive::wasm {
 namespace {
@@ -261,6 +262,9 @@ bool FunctionValidator::control_operator(Opcode opcode) {
     case Opcode::misc_prefix:
       ++operator_count_;
       return misc_operator();
+    case Opcode::simd_prefix:
+      ++operator_count_;
+      return simd_operator();
     default:
       return fail_with(
           unknown_operator(operator_offset_, static_cast<std::uint8_t>(opcode), code_));
@@ -574,8 +578,12 @@ std::string_view FunctionValidator::operator_text() const {
   std::uint8_t byte = 0;
   std::uint32_t number;
   WARPHIVE_CHECK(code.read_u8(byte));
-  if (static_cast<Opcode>(byte) != Opcode::misc_prefix) return opcode_table[byte].text;
-  WARPHIVE_CHECK(code.read_leb_u32(number) && number < misc_opcode_count);
+  const auto opcode = static_cast<Opcode>(byte);
+  if (opcode != Opcode::misc_prefix && opcode != Opcode::simd_prefix) {
+    return opcode_table[byte].text;
+  }
+  WARPHIVE_CHECK(code.read_leb_u32(number));
+  if (opcode == Opcode::simd_prefix) return simd_opcode_table[number].info.text;
   return misc_opcode_table[number].text;
 }
 

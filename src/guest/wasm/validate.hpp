@@ -67,6 +67,7 @@ class FunctionValidator {
   template <Signature signature>
   bool memory_operator(const OpcodeInfo& op);
   bool misc_operator();
+  bool simd_operator();
   bool value_operator(const OpcodeInfo& op);
 
   bool alignment_too_large(const OpcodeInfo& op, std::uint32_t alignment);
@@ -96,6 +97,8 @@ class FunctionValidator {
   bool read_data_segment();
   bool read_zero_memory();
   bool need_memory();
+  bool read_memory_argument(const OpcodeInfo& op);
+  bool read_lane(const OpcodeInfo& op, std::uint32_t count);
 
   bool push(ValueType type) {
     if (height_ == operands_.size() && !grow(1)) [[unlikely]]

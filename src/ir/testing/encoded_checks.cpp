@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "ir/operands.hpp"
+
 namespace warphive::ir::testing {
 namespace {
 
@@ -94,8 +96,18 @@ class Checker {
         return right ? "" : "The frame or the charge is wrong.";
       }
       default:
+        if (operands(inst.op).low == Space::global) {
+          return insn.imm == first_slot_of_global(imm_low(inst)) ? ""
+                                                                 : "The global's slot differs.";
+        }
         return insn.imm == inst.imm + (is_reference ? 1 : 0) ? "" : "The imm differs.";
     }
+  }
+
+  [[nodiscard]] std::uint32_t first_slot_of_global(std::uint32_t index) const {
+    std::uint32_t slot = 0;
+    for (std::uint32_t i = 0; i < index; ++i) slot += slots(module_.globals[i].type);
+    return slot;
   }
 
   [[nodiscard]] std::string segment_fault() const {
@@ -121,7 +133,9 @@ class Checker {
       for (std::size_t j = 0; j < list.size(); ++j) {
         std::uint64_t wanted = 0;
         if (list[j].kind == Element::Kind::function) wanted = list[j].index + std::uint64_t{1};
-        if (list[j].kind == Element::Kind::global) wanted = abi::element_is_global | list[j].index;
+        if (list[j].kind == Element::Kind::global) {
+          wanted = abi::element_is_global | first_slot_of_global(list[j].index);
+        }
         if (program_.elements[segment.first + j] != wanted) {
           return fmt::format("Element {} of segment {} differs.", j, i);
         }

@@ -8,6 +8,7 @@
 
 #include "abi/exit.hpp"
 #include "ir/operands.hpp"
+#include "ir/testing/random_writer.hpp"
 
 namespace warphive::ir::testing {
 
@@ -36,102 +37,6 @@ std::uint32_t Choices::below(std::uint32_t count) {
 bool Choices::one_in(std::uint32_t times) { return below(times) == times - 1; }
 
 namespace {
-
-using Label = std::uint32_t;
-
-// Instructions with labels; a branch's imm holds its label until `finish`.
-class Writer {
- public:
-  Label label() {
-    blocks_of_.push_back(0);
-    return static_cast<Label>(blocks_of_.size() - 1);
-  }
-  void bind(Label label) {
-    begin_block();
-    blocks_of_[label] = static_cast<std::uint32_t>(function_.blocks.size() - 1);
-  }
-  void emit(Op op, std::uint32_t a = 0, std::uint32_t b = 0, std::uint32_t c = 0,
-            std::uint64_t imm = 0) {
-    if (block_ended_) begin_block();
-    block_ended_ = ends_block(op);
-    function_.code.push_back({op, static_cast<std::uint16_t>(a), static_cast<std::uint16_t>(b),
-                              static_cast<std::uint16_t>(c), imm});
-    function_.source.push_back(offset_ += 2);
-  }
-  void branch_k(Op op, std::uint32_t slot, std::int32_t value, Label to) {
-    const auto bits = static_cast<std::uint32_t>(value);
-    emit(op, slot, bits & 0xffff, bits >> 16, to);
-  }
-  void branch_table(std::uint32_t slot, std::vector<Label> labels) {
-    emit(Op::br_table, slot, 0, 0, function_.branch_tables.size());
-    function_.branch_tables.push_back(std::move(labels));
-  }
-  Function finish() {
-    for (Inst& inst : function_.code) {
-      if (operands(inst.op).low == Space::block) inst.imm = blocks_of_[inst.imm];
-    }
-    for (auto& table : function_.branch_tables) {
-      for (std::uint32_t& target : table) target = blocks_of_[target];
-    }
-    return std::move(function_);
-  }
-
- private:
-  void begin_block() {
-    block_ended_ = false;
-    const auto next = static_cast<std::uint32_t>(function_.code.size());
-    if (function_.blocks.empty() || function_.blocks.back() != next) {
-      function_.blocks.push_back(next);
-    }
-  }
-
-  Function function_;
-  std::vector<std::uint32_t> blocks_of_;  // by label
-  std::uint32_t offset_ = 0;
-  bool block_ended_ = true;
-};
-
-struct OpLists {
-  std::vector<Op> safe, trapping, branches_ab, branches_ak, loads, stores;
-};
-
-bool is_float(Op op) {
-  const std::string_view name = info(op).name;
-  return name.find("f32") != std::string_view::npos || name.find("f64") != std::string_view::npos ||
-         op == Op::demote || op == Op::promote;
-}
-
-OpLists list_ops(bool floats) {
-  OpLists lists;
-  for (std::uint16_t i = 0; i < op_count; ++i) {
-    const Op op = static_cast<Op>(i);
-    const OpInfo& facts = info(op);
-    if (!floats && is_float(op)) continue;
-    switch (facts.shape) {
-      case Shape::d_a:
-      case Shape::d_ab:
-      case Shape::d_ak:
-      case Shape::d_abc:
-        (facts.traits == trait::pure ? lists.safe : lists.trapping).push_back(op);
-        break;
-      case Shape::load:
-        lists.loads.push_back(op);
-        break;
-      case Shape::store:
-        lists.stores.push_back(op);
-        break;
-      case Shape::br_ab:
-        lists.branches_ab.push_back(op);
-        break;
-      case Shape::br_ak:
-        lists.branches_ak.push_back(op);
-        break;
-      default:
-        break;
-    }
-  }
-  return lists;
-}
 
 constexpr std::array<std::uint64_t, 14> interesting = {0,
                                                        1,
@@ -171,7 +76,11 @@ class Generator {
     }
     const std::uint32_t globals = 1 + choices_.below(3);
     for (std::uint32_t i = 0; i < globals; ++i) {
-      module_.globals.push_back({{}, ValueType::i64, true});
+      const bool vector = options_.vectors && choices_.one_in(3);
+      module_.globals.push_back({{}, vector ? ValueType::v128 : ValueType::i64, true});
+    }
+    for (std::uint32_t i = 0; options_.vectors && i < 4; ++i) {
+      module_.vectors.push_back({value() | value() << 32, value()});
     }
 
     const std::uint32_t count = 1 + choices_.below(options_.functions);
@@ -220,14 +129,15 @@ class Generator {
   }
 
   void add_type() {
-    constexpr std::array<ValueType, 4> kinds = {ValueType::i32, ValueType::i64, ValueType::f32,
-                                                ValueType::f64};
+    constexpr std::array<ValueType, 5> kinds = {ValueType::i32, ValueType::i64, ValueType::f32,
+                                                ValueType::f64, ValueType::v128};
+    const std::uint32_t count = options_.vectors ? 5 : 4;
     FunctionType type;
     for (std::uint32_t i = choices_.below(4); i-- > 0;) {
-      type.params.push_back(kinds[choices_.below(4)]);
+      type.params.push_back(kinds[choices_.below(count)]);
     }
     for (std::uint32_t i = choices_.below(3); i-- > 0;) {
-      type.results.push_back(kinds[choices_.below(4)]);
+      type.results.push_back(kinds[choices_.below(count)]);
     }
     add(std::move(type));
   }
@@ -242,6 +152,13 @@ class Generator {
     const std::uint32_t free = locals_ - protected_;
     return header_ + 1 + choices_.below(free);
   }
+  // The first of two neighbours.
+  std::uint32_t vector_source() {
+    const std::uint32_t in_params = params_ < 2 ? 0 : params_ - 1;
+    const std::uint32_t index = choices_.below(in_params + locals_ - 1);
+    return index < in_params ? index : header_ + 1 + index - in_params;
+  }
+  std::uint32_t vector_target() { return header_ + 1 + choices_.below(locals_ - protected_ - 1); }
   // The topmost local, out of reach of target_slot until it is given back.
   std::uint32_t protect_slot() { return header_ + 1 + locals_ - ++protected_; }
 
@@ -271,6 +188,15 @@ class Generator {
     }
   }
 
+  // Sets the slots of a value of that type; returns how many.
+  std::uint32_t pass_value(ValueType type, std::uint32_t to) {
+    if (type == ValueType::v128) {
+      writer_.emit(Op::mov128, to, vector_source());
+    } else {
+      typed_move(type, to, source_slot());
+    }
+    return slots(type);
+  }
   void typed_move(ValueType type, std::uint32_t to, std::uint32_t from) {
     const bool narrow = type == ValueType::i32 || type == ValueType::f32;
     writer_.emit(narrow ? Op::wrap64 : Op::mov, to, from);
@@ -298,6 +224,61 @@ class Generator {
         writer_.emit(op, to, source_slot(), source_slot(), source_slot());
         break;
     }
+  }
+
+  void vector(Op op) {
+    if (locals_ - protected_ < 2) return;
+    const std::uint32_t lanes = lane_count(op);
+    switch (info(op).shape) {
+      case Shape::v_v:
+        return writer_.emit(op, vector_target(), vector_source());
+      case Shape::v_vv:
+        return writer_.emit(op, vector_target(), vector_source(), vector_source());
+      case Shape::v_vvv:
+        return writer_.emit(op, vector_target(), vector_source(), vector_source(), vector_source());
+      case Shape::v_vva:
+        return writer_.emit(op, vector_target(), vector_source(), vector_source(), source_slot());
+      case Shape::v_va:
+        return writer_.emit(op, vector_target(), vector_source(), source_slot());
+      case Shape::v_a:
+        return writer_.emit(op, vector_target(), source_slot());
+      case Shape::d_v:
+        return writer_.emit(op, target_slot(), vector_source());
+      case Shape::d_vk:
+        return writer_.emit(op, target_slot(), vector_source(), 0, choices_.below(lanes));
+      case Shape::v_vak:
+        return writer_.emit(op, vector_target(), vector_source(), source_slot(),
+                            choices_.below(lanes));
+      case Shape::v_vvg: {
+        constexpr std::uint64_t lane_bits = 0x1f1f'1f1f'1f1f'1f1f;
+        module_.vectors.push_back({choices_.bits() & lane_bits, choices_.bits() & lane_bits});
+        return writer_.emit(op, vector_target(), vector_source(), vector_source(),
+                            module_.vectors.size() - 1);
+      }
+      case Shape::load_v:
+        if (!options_.memory) return;
+        return vector_access(op);
+      case Shape::store_v:
+        if (!options_.memory) return;
+        return vector_access(op);
+      default:
+        break;
+    }
+    if (op == Op::const128) {
+      return writer_.emit(op, vector_target(), 0, 0, choices_.below(4));
+    }
+    for (std::uint32_t i = 0; i < module_.globals.size(); ++i) {
+      if (module_.globals[i].type != ValueType::v128) continue;
+      if (op == Op::global_get128) return writer_.emit(op, vector_target(), 0, 0, i);
+      return writer_.emit(op, vector_source(), 0, 0, i);
+    }
+  }
+
+  void vector_access(Op op) {
+    const std::uint32_t at = address();
+    const std::uint64_t offset = choices_.below(56);
+    if (info(op).shape == Shape::load_v) return writer_.emit(op, vector_target(), at, 0, offset);
+    writer_.emit(op, at, vector_source(), 0, offset);
   }
 
   // A slot with an address that is nearly always inside of the memory.
@@ -372,7 +353,9 @@ class Generator {
 
   void state_access() {
     const auto global = choices_.below(static_cast<std::uint32_t>(module_.globals.size()));
-    switch (choices_.below(8)) {
+    const bool is_vector = module_.globals[global].type == ValueType::v128;
+    const std::uint32_t kind = choices_.below(8);
+    switch (is_vector && kind < 4 ? 4 : kind) {
       case 0:
       case 1:
         writer_.emit(Op::global_get, target_slot(), 0, 0, global);
@@ -425,14 +408,22 @@ class Generator {
   }
 
   void pass_arguments(const FunctionType& type) {
-    for (std::uint32_t i = 0; i < type.params.size(); ++i) {
-      typed_move(type.params[i], base_ + i, source_slot());
-    }
+    std::uint32_t slot = base_;
+    for (const ValueType param : type.params) slot += pass_value(param, slot);
   }
   void take_results(const FunctionType& type) {
     charge();
-    for (std::uint32_t i = 0; i < type.results.size(); ++i) {
-      if (!choices_.one_in(4)) writer_.emit(Op::mov, target_slot(), base_ + i);
+    std::uint32_t slot = base_;
+    for (const ValueType result : type.results) {
+      const bool fits = slots(result) == 1 || locals_ - protected_ >= 2;
+      if (fits && !choices_.one_in(4)) {
+        if (slots(result) == 2) {
+          writer_.emit(Op::mov128, vector_target(), slot);
+        } else {
+          writer_.emit(Op::mov, target_slot(), slot);
+        }
+      }
+      slot += slots(result);
     }
   }
 
@@ -539,8 +530,14 @@ class Generator {
       writer_.emit(Op::ret_mov, header_, slot);
       return;
     }
-    for (std::uint32_t i = 0; i < type.results.size(); ++i) {
-      typed_move(type.results[i], i, header_ + 1 + choices_.below(locals_));
+    std::uint32_t slot = 0;
+    for (const ValueType result : type.results) {
+      if (result == ValueType::v128) {
+        writer_.emit(Op::mov128, slot, header_ + 1 + choices_.below(locals_ - 1));
+      } else {
+        typed_move(result, slot, header_ + 1 + choices_.below(locals_));
+      }
+      slot += slots(result);
     }
     writer_.emit(Op::ret, header_);
   }
@@ -552,6 +549,7 @@ class Generator {
   void statement(std::uint32_t depth) {
     if (budget_ == 0) return;
     --budget_;
+    if (options_.vectors && choices_.one_in(4)) return vector(pick(ops_.vectors));
     const std::uint32_t kind = choices_.below(32);
     if (kind < 12) return scalar(pick(ops_.safe));
     if (kind < 14) return writer_.emit(Op::const_k, target_slot(), 0, 0, value());

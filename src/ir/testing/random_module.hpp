@@ -35,6 +35,7 @@ struct RandomOptions {
   bool memory = true;             // one memory of one page, growing up to four
   bool tables = true;             // one table of functions, and indirect calls
   bool floats = true;
+  bool vectors = true;
   bool host_calls = false;  // one import env.host of type (i32, i64) -> (i64)
   bool metered = true;      // off: charges only where loops need them
 };
