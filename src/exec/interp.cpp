@@ -11,6 +11,7 @@
 #include "exec/native.hpp"
 #include "exec/native_helpers.hpp"
 #include "exec/native_lookup.hpp"
+#include "exec/place_call.hpp"
 #include "ir/encode.hpp"
 
 namespace warphive::exec {
@@ -255,24 +256,7 @@ void run_threaded(const HostMachine& m) { run_loop(m, unfused); }
 }  // namespace
 
 bool begin_call(const abi::Pool& pool, uint32_t slot, uint32_t function, const uint64_t* args) {
-  const abi::FunctionEntry& entry = pool.code->functions[function];
-  const abi::Insn& enter = pool.code->insns[entry.entry];
-  abi::InstanceHeader& header = pool.headers[slot];
-  uint64_t* stack = pool.stack + uint64_t{slot} * pool.stack_stride;
-  header.entry = function;
-  header.base = 0;
-  header.pc = entry.entry + 1;
-  if (static_cast<uint32_t>(enter.imm) > pool.layout->stack_slots || pool.layout->max_depth == 0) {
-    header.depth = 0;
-    header.exit = abi::Exit::trapped;
-    header.trap = abi::TrapKind::stack_overflow;
-    return false;
-  }
-  header.depth = 1;
-  for (uint32_t i = 0; i < entry.param_slots; ++i) stack[i] = args[i];
-  stack[enter.a] = abi::pack_header(0, 0);
-  for (uint32_t i = enter.b; i < uint32_t{enter.b} + enter.c; ++i) stack[i] = 0;
-  return true;
+  return place_call(pool, slot, function, args, pool.stack + uint64_t{slot} * pool.stack_stride);
 }
 
 void run_interp(HostContext& context, int64_t fuel) { run_threaded(machine_of(context, fuel)); }

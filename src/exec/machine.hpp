@@ -5,23 +5,25 @@
 // A machine M is one lane's registers and its view of slots, state and memory; a small class that a
 // dispatcher keeps in registers, so its member functions must inline. It provides
 //
-//   insn() index() insn_at(i)            the instruction that runs, its index, any instruction
-//   advance() jump(i)                    sets what runs next
-//   slot(i) set_slot(i, v) clear_slots(i, n)    slots of the current frame
-//   push_frame(n) pop_frame(n)           moves the frame by n slots and counts depth
-//   frame_fits(n, slots)                 whether a callee's frame fits n slots further, also in
-//   depth fuel() granted()                     what is left of the current grant, and its size
-//   limit() load<T>(a) store<T>(a, v)    memory 0: size in bytes, unaligned accesses at any address
+//   insn() index() insn_at(i)         the instruction that runs, its index, any instruction
+//   advance() jump(i)                 sets what runs next
+//   slot(i) set_slot(i, v) clear_slots(i, n)   slots of the current frame
+//   push_frame(n) pop_frame(n)        moves the frame by n slots and counts depth
+//   frame_fits(n, slots)              whether a callee's frame fits n slots further, also in depth
+//   fuel() granted()                  what is left of the current grant, and its size
+//   limit() load<T>(a) store<T>(a, v) memory 0: size in bytes, unaligned accesses at any address
 //   memory_load<T>(m, a) memory_store<T>(m, a, v) memory_fill(m, a, byte, n)
 //   memory_move(to, a, from, b, n) memory_init(m, a, first, n)   any memory; ranges are checked
-//   state32(at) set_state32 state64(at) set_state64 global(i) set_global    the state range
-//   function(i) branch_target(i)         entries of the program's arrays
+//   state32(at) set_state32 state64(at) set_state64 global(i) set_global   the state range
+//   function(i) branch_target(i)      entries of the program's arrays
 //   code() layout() pool() header() params()
-//   save(i)                              pc = i, frame and depth to the header
-//   stop_raised() serve(import)          the stop word; one host call at once
-//   switch_wanted(i) hunts()             whether another tier shall go on at instruction i, or may
-//   soon reload()                             re-reads sizes kept in registers, after what may
-//   change them
+//   save(i)                           pc = i, frame and depth to the header
+//   stop_raised() serve(import)       the stop word; one host call at once
+//   switch_wanted(i) hunts()          whether another tier shall go on at instruction i, may soon
+//   reload()                          re-reads sizes that it keeps, after what may change them
+//
+// A machine for devices also has fetch(), which reads the instruction that runs next; their
+// dispatcher begins each step with it.
 #pragma once
 
 #include <stdint.h>

@@ -7,6 +7,7 @@
 #include "exec/loop.hpp"
 #include "exec/native.hpp"
 #include "exec/native_helpers.hpp"
+#include "exec/place_call.hpp"
 #include "exec/tile_machine.hpp"
 
 namespace warphive::exec {
@@ -72,35 +73,6 @@ void run(const abi::RunParams& params, abi::LaneRef lane, const abi::NativeCode*
   }
 }
 
-template <abi::TileShape shape>
-bool begin(const abi::Pool& pool, uint32_t slot, uint32_t function, const uint64_t* args) {
-  const abi::FunctionEntry& entry = pool.code->functions[function];
-  const abi::Insn& enter = pool.code->insns[entry.entry];
-  abi::InstanceHeader& header = pool.headers[slot];
-  header.entry = function;
-  header.base = 0;
-  header.pc = entry.entry + 1;
-  if (static_cast<uint32_t>(enter.imm) > pool.layout->stack_slots || pool.layout->max_depth == 0) {
-    header.depth = 0;
-    header.exit = abi::Exit::trapped;
-    header.trap = abi::TrapKind::stack_overflow;
-    return false;
-  }
-  header.depth = 1;
-  const abi::RunParams params = {.pools = &pool,
-                                 .lanes = nullptr,
-                                 .stop = nullptr,
-                                 .host_call = nullptr,
-                                 .host_context = nullptr,
-                                 .quantum = 0};
-  TileContext context = tile_context<shape>(params, {.pool = 0, .slot = slot});
-  auto m = TileMachine<shape>::resume(context, 0);
-  for (uint32_t i = 0; i < entry.param_slots; ++i) m.set_slot(i, args[i]);
-  m.set_slot(enter.a, abi::pack_header(0, 0));
-  m.clear_slots(enter.b, enter.c);
-  return true;
-}
-
 bool is(const abi::TileShape& a, const abi::TileShape& b) {
   return a.lanes == b.lanes && a.memory_cell == b.memory_cell;
 }
@@ -109,9 +81,12 @@ bool is(const abi::TileShape& a, const abi::TileShape& b) {
 
 bool begin_tile_call(const abi::TileShape& shape, const abi::Pool& pool, uint32_t slot,
                      uint32_t function, const uint64_t* args) {
-  if (is(shape, tile_shapes[0])) return begin<tile_shapes[0]>(pool, slot, function, args);
+  const auto place = [&](const auto& stack) {
+    return place_call(pool, slot, function, args, stack);
+  };
+  if (is(shape, tile_shapes[0])) return place(TileStack<tile_shapes[0]>(pool, slot));
   WARPHIVE_CHECK(is(shape, tile_shapes[1]));
-  return begin<tile_shapes[1]>(pool, slot, function, args);
+  return place(TileStack<tile_shapes[1]>(pool, slot));
 }
 
 void run_tile_lane(const abi::TileShape& shape, const abi::RunParams& params, abi::LaneRef lane,

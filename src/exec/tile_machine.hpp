@@ -84,6 +84,20 @@ TileContext tile_context(const abi::RunParams& params, abi::LaneRef lane) {
   return context;
 }
 
+/// The slots of an instance's stack, from its bottom.
+template <abi::TileShape shape>
+class TileStack {
+ public:
+  TileStack(const abi::Pool& pool, uint32_t slot)
+      : first_(pool.stack + abi::lane_start(slot, uint64_t{pool.stack_stride} * 8, abi::value_cell,
+                                            shape.lanes) /
+                                8) {}
+  uint64_t& operator[](uint64_t i) const { return first_[i * shape.lanes]; }
+
+ private:
+  uint64_t* first_;
+};
+
 template <abi::TileShape shape>
 class TileMachine {
  public:

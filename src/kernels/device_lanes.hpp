@@ -6,6 +6,7 @@
 
 #include "abi/tile.hpp"
 #include "exec/bodies.hpp"
+#include "exec/place_call.hpp"
 #include "exec/tile_machine.hpp"
 #include "kernels/lanes.hpp"
 #include "kernels/params.hpp"
@@ -14,6 +15,7 @@ namespace warphive::kernels {
 
 inline constexpr abi::TileShape tile_shape = {};
 using LaneMachine = exec::TileMachine<tile_shape>;
+using LaneStack = exec::TileStack<tile_shape>;
 
 /// Ranges in tiles (abi/tile.hpp); headers and output are records by slot.
 struct Tiled {
@@ -39,7 +41,7 @@ struct Tiled {
   static void copy_in(const abi::Pool& pool, uint32_t slot, Range range, uint64_t offset,
                       const uint8_t* from, uint64_t n) {
     if (!in_tiles(range)) {
-      __builtin_memcpy(record(pool, slot, range) + offset, from, n);
+      if (n != 0) __builtin_memcpy(record(pool, slot, range) + offset, from, n);
       return;
     }
     const Cells to = cells(pool, slot, range);
@@ -50,7 +52,7 @@ struct Tiled {
   static void copy_out(const abi::Pool& pool, uint32_t slot, Range range, uint64_t offset,
                        uint8_t* to, uint64_t n) {
     if (!in_tiles(range)) {
-      __builtin_memcpy(to, record(pool, slot, range) + offset, n);
+      if (n != 0) __builtin_memcpy(to, record(pool, slot, range) + offset, n);
       return;
     }
     const Cells from = cells(pool, slot, range);
@@ -84,20 +86,6 @@ struct Tiled {
     for (; n - i >= 4; i += 4) whole(i);
     for (; i < n; ++i) byte(i);
   }
-};
-
-/// Slots of an instance's bottom frame.
-class StackBottom {
- public:
-  StackBottom(const abi::Pool& pool, uint32_t slot)
-      : first_(Tiled::cells(pool, slot, Range::stack).first) {}
-  uint64_t& operator[](uint32_t i) const {
-    return *reinterpret_cast<uint64_t*>(first_ +
-                                        abi::in_tile(uint64_t{i} * 8, 8, tile_shape.lanes));
-  }
-
- private:
-  uint8_t* first_;
 };
 
 /// Ops on vectors, apart from the loop below: their lanes would take its registers.
@@ -162,25 +150,7 @@ struct DeviceRunner {
 
   bool begin(uint32_t function, const uint64_t* args) const {
     const abi::Pool& pool = run_params.pools[lane.pool];
-    const abi::FunctionEntry& entry = pool.code->functions[function];
-    const abi::Insn& enter = pool.code->insns[entry.entry];
-    abi::InstanceHeader& header = pool.headers[lane.slot];
-    header.entry = function;
-    header.base = 0;
-    header.pc = entry.entry + 1;
-    if (static_cast<uint32_t>(enter.imm) > pool.layout->stack_slots ||
-        pool.layout->max_depth == 0) {
-      header.depth = 0;
-      header.exit = abi::Exit::trapped;
-      header.trap = abi::TrapKind::stack_overflow;
-      return false;
-    }
-    header.depth = 1;
-    const StackBottom stack(pool, lane.slot);
-    for (uint32_t i = 0; i < entry.param_slots; ++i) stack[i] = args[i];
-    stack[enter.a] = abi::pack_header(0, 0);
-    for (uint32_t i = enter.b; i < uint32_t{enter.b} + enter.c; ++i) stack[i] = 0;
-    return true;
+    return exec::place_call(pool, lane.slot, function, args, LaneStack(pool, lane.slot));
   }
   void run() const {
     exec::TileContext context = exec::tile_context<tile_shape>(run_params, lane);
@@ -197,7 +167,7 @@ inline void device_run_lane(const RunLanes& params, uint32_t lane) {
   if (params.first_round != 0) header.fuel_left = params.fuel;
   const bool final_call =
       run_calls(params, header, params.pool_calls[ref.pool], call, DeviceRunner{params.run, ref});
-  report<Tiled>(params, pool, ref.slot, call, StackBottom(pool, ref.slot), fuel_before, final_call);
+  report<Tiled>(params, pool, ref.slot, call, LaneStack(pool, ref.slot), fuel_before, final_call);
   if (header.exit != abi::Exit::parked) {
     __atomic_fetch_add(&params.progress->instances_done, 1, __ATOMIC_RELAXED);
   }
