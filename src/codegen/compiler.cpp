@@ -5,35 +5,17 @@
 #include <chrono>
 #include <cstring>
 #include <iterator>
-#include <mutex>
 #include <utility>
 
 #include "base/check.hpp"
 #include "base/result.hpp"
 #include "codegen/emit.hpp"
-#include "codegen/llvm_jit.hpp"
+#include "codegen/llvm_tools.hpp"
 
 namespace warphive::codegen {
 namespace {
 
-void initialise_llvm() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    llvm::InitializeNativeTarget();
-    llvm::InitializeNativeTargetAsmPrinter();
-    // With the first heap sort is 1.8x slower (architecture section 5); the second takes a sixth of
-    // the time of code generation, mostly to compare the ways out of functions with each other.
-    const char* arguments[] = {"warphive", "-x86-cmov-converter=false", "-enable-tail-merge=false"};
-    llvm::cl::ParseCommandLineOptions(3, arguments);
-  });
-}
-
 std::string take_message(llvm::Error error) { return llvm::toString(std::move(error)); }
-
-tl::unexpected<Error> codegen_error(const std::string& what) {
-  return base::error(ErrorCode::internal, ErrorPhase::codegen, "Code generation failed ({}).",
-                     what);
-}
 
 std::string host_features() {
   std::string text;
@@ -44,19 +26,12 @@ std::string host_features() {
   return text;
 }
 
-Result<std::unique_ptr<llvm::TargetMachine>> make_machine() {
-  initialise_llvm();
-  const std::string triple = llvm::sys::getProcessTriple();
-  std::string message;
-  const llvm::Target* target = llvm::TargetRegistry::lookupTarget(triple, message);
-  if (target == nullptr) return codegen_error(message);
-  llvm::TargetOptions options;
-  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-  std::unique_ptr<llvm::TargetMachine> machine(target->createTargetMachine(
-      triple, llvm::sys::getHostCPUName(), host_features(), options, llvm::Reloc::PIC_,
-      llvm::CodeModel::Small, llvm::CodeGenOptLevel::Less, /*JIT=*/true));
-  if (machine == nullptr) return codegen_error("no target machine");
-  return machine;
+Result<std::unique_ptr<llvm::TargetMachine>> make_host_machine() {
+  return make_machine({.triple = llvm::sys::getProcessTriple(),
+                       .processor = llvm::sys::getHostCPUName().str(),
+                       .features = host_features(),
+                       .level = llvm::CodeGenOptLevel::Less,
+                       .is_jit = true});
 }
 
 // What a guest's compiler left to do, once: `default<O2>` takes four times as long, for code that
@@ -67,51 +42,10 @@ constexpr const char* pipeline =
     "early-cse<memssa>,instcombine<no-verify-fixpoint>,simplifycfg)";
 
 void optimise(llvm::Module& module, llvm::TargetMachine& machine) {
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager components;
-  llvm::ModuleAnalysisManager modules;
-  llvm::PassBuilder builder(&machine);
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(components);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, components, modules);
+  PassRunner runner(machine);
   llvm::ModulePassManager passes;
-  llvm::cantFail(builder.parsePassPipeline(passes, pipeline));
-  passes.run(module, modules);
-}
-
-void set_machine(llvm::Module& module, llvm::TargetMachine& machine) {
-  module.setTargetTriple(machine.getTargetTriple().str());
-  module.setDataLayout(machine.createDataLayout());
-}
-
-/// Function attributes by which the code generator, and the inliner, know the processor.
-void set_processor(llvm::Module& module, const llvm::TargetMachine& machine) {
-  for (llvm::Function& f : module) {
-    f.addFnAttr("target-cpu", machine.getTargetCPU());
-    f.addFnAttr("target-features", machine.getTargetFeatureString());
-  }
-}
-
-Result<std::vector<char>> generate(llvm::Module& module, llvm::TargetMachine& machine,
-                                   llvm::CodeGenFileType type) {
-  llvm::SmallVector<char, 0> bytes;
-  llvm::raw_svector_ostream stream(bytes);
-  llvm::legacy::PassManager passes;
-  if (machine.addPassesToEmitFile(passes, stream, nullptr, type)) {
-    return codegen_error("the target emits no such file");
-  }
-  passes.run(module);
-  return std::vector<char>(bytes.begin(), bytes.end());
-}
-
-Status check(const llvm::Module& module) {
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  if (llvm::verifyModule(module, &stream)) return codegen_error(text);
-  return {};
+  llvm::cantFail(runner.builder().parsePassPipeline(passes, pipeline));
+  runner.run(passes, module);
 }
 
 }  // namespace
@@ -170,7 +104,7 @@ class PartCompiler::Parts {
       has_stubs_ = true;
     }
     for (std::size_t i = begin; i < next_; ++i) add(emitter, order_[i]);
-    WARPHIVE_TRY(check(emitter.module()));
+    WARPHIVE_TRY(verify(emitter.module()));
     set_processor(emitter.module(), *machine_);
     optimise(emitter.module(), *machine_);
     WARPHIVE_TRY_ASSIGN(auto object,
@@ -241,7 +175,7 @@ Result<HostObjects> PartCompiler::next(std::uint64_t instructions) {
 Result<std::unique_ptr<PartCompiler>> PartCompiler::create(
     const ir::Module& module, const ir::EncodedProgram& encoded, const CompileLimits& limits,
     const std::vector<std::uint32_t>& first) {
-  WARPHIVE_TRY_ASSIGN(auto machine, make_machine());
+  WARPHIVE_TRY_ASSIGN(auto machine, make_host_machine());
   auto parts = std::make_unique<Parts>(module, encoded, limits, std::move(machine), false);
   parts->order(first);
   return std::unique_ptr<PartCompiler>(new PartCompiler(std::move(parts)));
@@ -260,7 +194,7 @@ void append(HostObjects& objects, HostObjects part) {
 
 Result<HostObjects> compile_host(const ir::Module& module, const ir::EncodedProgram& encoded,
                                  const CompileLimits& limits) {
-  WARPHIVE_TRY_ASSIGN(auto machine, make_machine());
+  WARPHIVE_TRY_ASSIGN(auto machine, make_host_machine());
   PartCompiler::Parts parts(module, encoded, limits, std::move(machine), true);
   parts.order({});
   HostObjects all;
@@ -282,13 +216,13 @@ Result<HostObjects> compile_resume(const ir::Module& module, const ir::EncodedPr
   if (!analyser.run(function, limits.function)) return result;
   const std::uint32_t place = resume_place(function, analyser.result(), at.inst);
   if (place == ir::none) return result;
-  WARPHIVE_TRY_ASSIGN(const auto machine, make_machine());
+  WARPHIVE_TRY_ASSIGN(const auto machine, make_host_machine());
   llvm::LLVMContext context;
   Emitter emitter({&module, &encoded, linked}, context, "resume");
   llvm::Module& target = emitter.module();
   set_machine(target, *machine);
   if (!emitter.add_resume(at.function, place, analyser.result())) return result;
-  WARPHIVE_TRY(check(target));
+  WARPHIVE_TRY(verify(target));
   set_processor(target, *machine);
   optimise(target, *machine);
   WARPHIVE_TRY_ASSIGN(auto object, generate(target, *machine, llvm::CodeGenFileType::ObjectFile));
@@ -299,7 +233,7 @@ Result<HostObjects> compile_resume(const ir::Module& module, const ir::EncodedPr
 
 Result<std::string> list_function(const ir::Module& module, const ir::EncodedProgram& encoded,
                                   std::uint32_t function, Listing listing) {
-  WARPHIVE_TRY_ASSIGN(const auto machine, make_machine());
+  WARPHIVE_TRY_ASSIGN(const auto machine, make_host_machine());
   llvm::LLVMContext context;
   Emitter emitter({&module, &encoded}, context, "function");
   llvm::Module& target = emitter.module();
@@ -307,7 +241,7 @@ Result<std::string> list_function(const ir::Module& module, const ir::EncodedPro
   Analyser analyser(module);
   if (!analyser.run(module.functions[function], {})) return codegen_error(analyser.reason());
   emitter.add_function(function, analyser.result());
-  WARPHIVE_TRY(check(target));
+  WARPHIVE_TRY(verify(target));
   set_processor(target, *machine);
   optimise(target, *machine);
   if (listing == Listing::llvm) {

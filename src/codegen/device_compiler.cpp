@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/device_compiler.hpp"
 
-#include <llvm/IR/DiagnosticInfo.h>
-#include <llvm/IR/DiagnosticPrinter.h>
 #include <llvm/IR/InstIterator.h>
 #include <llvm/IR/IntrinsicInst.h>
 #include <llvm/Transforms/Scalar/ADCE.h>
@@ -10,13 +8,12 @@
 #include <llvm/Transforms/Scalar/LICM.h>
 
 #include <algorithm>
-#include <mutex>
 #include <span>
 #include <utility>
 
 #include "base/result.hpp"
 #include "codegen/emit.hpp"
-#include "codegen/llvm_jit.hpp"
+#include "codegen/llvm_tools.hpp"
 #include "codegen/ptx_text.hpp"
 #include "codegen/tile_layout.hpp"
 #include "codegen/tile_target.hpp"
@@ -31,88 +28,41 @@ constexpr int inline_threshold = 5;
 
 constexpr const char* native_symbol = "warphive_native";
 
-tl::unexpected<Error> codegen_error(const std::string& what) {
-  return base::error(ErrorCode::internal, ErrorPhase::codegen, "Code generation failed ({}).",
-                     what);
-}
-
-void initialise_llvm() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    llvm::InitializeNativeTarget();
-    llvm::InitializeNativeTargetAsmPrinter();
-    LLVMInitializeNVPTXTargetInfo();
-    LLVMInitializeNVPTXTarget();
-    LLVMInitializeNVPTXTargetMC();
-    LLVMInitializeNVPTXAsmPrinter();
-  });
-}
-
-Result<std::unique_ptr<llvm::TargetMachine>> make_machine(const std::string& triple,
-                                                          llvm::StringRef cpu,
-                                                          llvm::StringRef features) {
-  initialise_llvm();
-  std::string message;
-  const llvm::Target* target = llvm::TargetRegistry::lookupTarget(triple, message);
-  if (target == nullptr) return codegen_error(message);
-  llvm::TargetOptions options;
-  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-  std::unique_ptr<llvm::TargetMachine> machine(
-      target->createTargetMachine(triple, cpu, features, options, llvm::Reloc::PIC_,
-                                  llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
-  if (machine == nullptr) return codegen_error("no target machine");
-  return machine;
-}
-
 /// Of PTX ISA 8.3, from which ptxas keeps no edges out of `trap`.
 Result<std::unique_ptr<llvm::TargetMachine>> make_ptx_machine() {
-  return make_machine("nvptx64-nvidia-cuda", "sm_70", "+ptx83");
+  return make_machine(
+      {.triple = "nvptx64-nvidia-cuda", .processor = "sm_70", .features = "+ptx83"});
 }
 
-class Passes {
- public:
-  explicit Passes(llvm::TargetMachine& machine) : builder_(&machine, tuning()) {
-    builder_.registerModuleAnalyses(modules_);
-    builder_.registerCGSCCAnalyses(components_);
-    builder_.registerFunctionAnalyses(functions_);
-    builder_.registerLoopAnalyses(loops_);
-    builder_.crossRegisterProxies(loops_, functions_, components_, modules_);
-  }
-  /// While a lane's state is contiguous.
-  void optimise(llvm::Module& module) {
-    builder_.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(module, modules_);
-    modules_.clear();
-  }
-  /// When addresses are those of the layout.
-  void clean(llvm::Module& module) {
-    llvm::FunctionPassManager passes;
-    passes.addPass(llvm::EarlyCSEPass(true));
-    passes.addPass(llvm::createFunctionToLoopPassAdaptor(llvm::LICMPass(llvm::LICMOptions()),
-                                                         /*UseMemorySSA=*/true));
-    passes.addPass(llvm::EarlyCSEPass(true));
-    passes.addPass(llvm::ADCEPass());
-    llvm::ModulePassManager all;
-    all.addPass(llvm::createModuleToFunctionPassAdaptor(std::move(passes)));
-    all.run(module, modules_);
-  }
+llvm::PipelineTuningOptions tuning() {
+  llvm::PipelineTuningOptions tuning;
+  // They merge checked accesses, and make code that takes long to assemble.
+  tuning.LoopVectorization = false;
+  tuning.SLPVectorization = false;
+  tuning.LoopUnrolling = false;
+  tuning.InlinerThreshold = inline_threshold;
+  return tuning;
+}
 
- private:
-  static llvm::PipelineTuningOptions tuning() {
-    llvm::PipelineTuningOptions tuning;
-    // They merge checked accesses, and make code that takes long to assemble.
-    tuning.LoopVectorization = false;
-    tuning.SLPVectorization = false;
-    tuning.LoopUnrolling = false;
-    tuning.InlinerThreshold = inline_threshold;
-    return tuning;
-  }
+/// While a lane's state is contiguous.
+void optimise(PassRunner& runner, llvm::Module& module) {
+  llvm::ModulePassManager passes =
+      runner.builder().buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2);
+  runner.run(passes, module);
+}
 
-  llvm::LoopAnalysisManager loops_;
-  llvm::FunctionAnalysisManager functions_;
-  llvm::CGSCCAnalysisManager components_;
-  llvm::ModuleAnalysisManager modules_;
-  llvm::PassBuilder builder_;
-};
+/// When addresses are those of the layout.
+void clean(PassRunner& runner, llvm::Module& module) {
+  llvm::FunctionPassManager passes;
+  passes.addPass(llvm::EarlyCSEPass(true));
+  passes.addPass(llvm::createFunctionToLoopPassAdaptor(llvm::LICMPass(llvm::LICMOptions()),
+                                                       /*UseMemorySSA=*/true));
+  passes.addPass(llvm::EarlyCSEPass(true));
+  passes.addPass(llvm::ADCEPass());
+  llvm::ModulePassManager all;
+  all.addPass(llvm::createModuleToFunctionPassAdaptor(std::move(passes)));
+  runner.run(all, module);
+}
 
 /// What LLVM's NVPTX makes code of. It aborts the process at others.
 bool is_known(llvm::Intrinsic::ID id) {
@@ -209,7 +159,7 @@ class DeviceCompiler {
     {
       llvm::LLVMContext context;
       Emitter emitter({&module_, &encoded_}, context, "types", target_);
-      set_machine(emitter.module());
+      set_machine(emitter.module(), machine_);
       for (std::uint32_t type = 0; type < module_.types.size(); ++type) emitter.add_stubs(type);
       WARPHIVE_TRY_ASSIGN(auto unit, finish(emitter.module()));
       units.push_back(std::move(unit));
@@ -240,7 +190,7 @@ class DeviceCompiler {
     llvm::LLVMContext context;
     Emitter emitter({&module_, &encoded_}, context, "tables", target_);
     llvm::Module& unit = emitter.module();
-    set_machine(unit);
+    set_machine(unit, machine_);
     llvm::Type* i32 = llvm::Type::getInt32Ty(context);
     llvm::Type* pointer = llvm::PointerType::get(context, 0);
     const auto number = [&](std::uint64_t value) { return llvm::ConstantInt::get(i32, value); };
@@ -282,7 +232,7 @@ class DeviceCompiler {
                                   {targets, all_resumes, number(resumes.size()), number(1)}),
         native_symbol, nullptr, llvm::GlobalValue::NotThreadLocal, NvptxTarget::global_space);
     native->setAlignment(llvm::Align(8));
-    return generate(unit);
+    return generate(unit, machine_, type_);
   }
 
   [[nodiscard]] std::vector<Compiled> take_functions() { return std::move(functions_); }
@@ -304,7 +254,7 @@ class DeviceCompiler {
       }
       llvm::LLVMContext context;
       Emitter emitter({&module_, &encoded_}, context, "unit", target_);
-      set_machine(emitter.module());
+      set_machine(emitter.module(), machine_);
       if (options_.lists_offsets) emitter.mark_offsets();
       std::vector<std::uint32_t> places;
       std::vector<Compiled> kinds;
@@ -381,11 +331,6 @@ class DeviceCompiler {
     return by_call ? Compiled::by_call : Compiled::yes;
   }
 
-  void set_machine(llvm::Module& module) {
-    module.setTargetTriple(machine_.getTargetTriple().str());
-    module.setDataLayout(machine_.createDataLayout());
-  }
-
   /// The function of the program that a symbol belongs to.
   [[nodiscard]] std::uint32_t owner(llvm::StringRef symbol) const {
     std::uint32_t number = ir::none;
@@ -397,17 +342,11 @@ class DeviceCompiler {
 
   /// Functions that turn out to be impossible are refused; what is returned is then of no use.
   Result<std::vector<char>> finish(llvm::Module& unit) {
-    std::string text;
-    llvm::raw_string_ostream stream(text);
-    if (llvm::verifyModule(unit, &stream)) return codegen_error(text);
-    for (llvm::Function& f : unit) {
-      if (f.isDeclaration()) continue;
-      f.addFnAttr("no-builtins");  // no loop becomes a call of memset
-      f.addFnAttr("target-cpu", machine_.getTargetCPU());
-      f.addFnAttr("target-features", machine_.getTargetFeatureString());
-    }
-    Passes passes(machine_);
-    passes.optimise(unit);
+    WARPHIVE_TRY(verify(unit));
+    for (llvm::Function& f : unit) f.addFnAttr("no-builtins");  // no loop becomes a call of memset
+    set_processor(unit, machine_);
+    PassRunner runner(machine_, tuning());
+    optimise(runner, unit);
     const std::string left = lay_out(unit, target_);
     if (!left.empty()) {
       const std::uint32_t function = owner(llvm::StringRef(left).split(':').first);
@@ -415,8 +354,8 @@ class DeviceCompiler {
       refuse(function, "its memory accesses cannot be laid out (" + left + ")");
       return std::vector<char>();
     }
-    passes.clean(unit);
-    if (llvm::verifyModule(unit, &stream)) return codegen_error(text);
+    clean(runner, unit);
+    WARPHIVE_TRY(verify(unit));
     bool is_possible = true;
     for (llvm::Function& f : unit) {
       const std::string reason = is_ptx_ ? obstacle(f) : std::string();
@@ -427,28 +366,7 @@ class DeviceCompiler {
       is_possible = false;
     }
     if (!is_possible) return std::vector<char>();
-    return generate(unit);
-  }
-
-  Result<std::vector<char>> generate(llvm::Module& unit) {
-    std::string message;
-    unit.getContext().setDiagnosticHandlerCallBack(
-        [](const llvm::DiagnosticInfo* info, void* to) {
-          if (info->getSeverity() != llvm::DS_Error) return;
-          llvm::raw_string_ostream stream(*static_cast<std::string*>(to));
-          llvm::DiagnosticPrinterRawOStream printer(stream);
-          info->print(printer);
-        },
-        &message);
-    llvm::SmallVector<char, 0> bytes;
-    llvm::raw_svector_ostream stream(bytes);
-    llvm::legacy::PassManager passes;
-    if (machine_.addPassesToEmitFile(passes, stream, nullptr, type_)) {
-      return codegen_error("the target emits no such file");
-    }
-    passes.run(unit);
-    if (!message.empty()) return codegen_error(message);
-    return std::vector<char>(bytes.begin(), bytes.end());
+    return generate(unit, machine_, type_);
   }
 
   friend Result<std::string> warphive::codegen::list_ptx(const ir::Module& module,
@@ -495,7 +413,9 @@ Result<PtxProgram> compile_ptx(const ir::Module& module, const ir::EncodedProgra
 Result<HostObjects> compile_sim(const ir::Module& module, const ir::EncodedProgram& encoded,
                                 const DeviceOptions& options) {
   WARPHIVE_TRY_ASSIGN(const auto machine,
-                      make_machine(llvm::sys::getProcessTriple(), llvm::sys::getHostCPUName(), ""));
+                      make_machine({.triple = llvm::sys::getProcessTriple(),
+                                    .processor = llvm::sys::getHostCPUName().str(),
+                                    .features = ""}));
   const SimTarget target(module, options.shape);
   DeviceCompiler compiler(module, encoded, options, *machine, target,
                           llvm::CodeGenFileType::ObjectFile);
@@ -517,7 +437,7 @@ Result<std::string> list_ptx(const ir::Module& module, const ir::EncodedProgram&
                           llvm::CodeGenFileType::AssemblyFile);
   llvm::LLVMContext context;
   Emitter emitter({&module, &encoded}, context, "function", target);
-  compiler.set_machine(emitter.module());
+  set_machine(emitter.module(), *machine);
   emitter.mark_offsets();
   std::vector<std::uint32_t> places;
   if (compiler.add(emitter, function, places) == Compiled::no) {
