@@ -171,6 +171,21 @@ TEST_P(Conformance, points_order_queues) {
   EXPECT_EQ(got, 7u);
 }
 
+TEST_P(Conformance, points_long_past_are_reached) {
+  auto other = device_->create_queue();
+  ASSERT_TRUE(other.has_value());
+  std::vector<Point> points;
+  for (int i = 0; i < 50; ++i) {
+    const auto point = queue_->signal();
+    ASSERT_TRUE(point.has_value());
+    if (!points.empty()) EXPECT_EQ(point->value, points.back().value + 1);
+    points.push_back(*point);
+    if (i % 7 == 0) ASSERT_TRUE(queue_->synchronise().has_value());
+  }
+  for (const Point& point : points) EXPECT_TRUE((*other)->wait(point).has_value());
+  EXPECT_TRUE((*other)->synchronise().has_value());
+}
+
 TEST_P(Conformance, a_point_of_another_thread_is_waited_for) {
   auto other = device_->create_queue();
   ASSERT_TRUE(other.has_value());

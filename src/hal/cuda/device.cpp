@@ -6,6 +6,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstring>
+#include <deque>
 #include <limits>
 #include <mutex>
 #include <utility>
@@ -63,52 +64,69 @@ struct Context {
   }
 };
 
-/// Events of all queues of a device, by queue and value.
+/// Events of all queues of a device, by queue and value. Those that are reached are given back when
+/// their queue signals again.
 class Timelines {
  public:
   explicit Timelines(const Context* context) : context_(context) {}
   ~Timelines() {
-    for (const std::vector<CuEvent>& queue : events_) {
-      for (CuEvent event : queue) (void)context_->driver->event_destroy(event);
+    for (const Timeline& line : lines_) {
+      for (CuEvent event : line.open) (void)context_->driver->event_destroy(event);
     }
   }
   std::uint64_t add() {
     const std::lock_guard lock(mutex_);
-    events_.emplace_back();
-    return events_.size() - 1;
+    lines_.emplace_back();
+    return lines_.size() - 1;
   }
   Result<Point> signal(std::uint64_t queue, CuStream stream) {
-    CuEvent event = nullptr;
-    WARPHIVE_TRY(context_->call(context_->driver->event_create, "Making an event", &event,
-                                event_disable_timing));
-    WARPHIVE_TRY(
-        context_->call(context_->driver->event_record, "Recording an event", event, stream));
+    const Driver& driver = *context_->driver;
     const std::lock_guard lock(mutex_);
-    events_[queue].push_back(event);
+    Timeline& line = lines_[queue];
+    CuEvent event = nullptr;
+    WARPHIVE_TRY(
+        context_->call(driver.event_create, "Making an event", &event, event_disable_timing));
+    Status recorded = context_->call(driver.event_record, "Recording an event", event, stream);
+    if (!recorded) {
+      (void)driver.event_destroy(event);
+      return fail(std::move(recorded).error());
+    }
+    line.open.push_back(event);
+    while (driver.event_query(line.open.front()) == CuResult::success) {
+      (void)driver.event_destroy(line.open.front());
+      line.open.pop_front();
+      ++line.reached;
+      if (line.open.empty()) break;
+    }
     changed_.notify_all();
-    return Point{queue, events_[queue].size()};
+    return Point{queue, line.reached + line.open.size()};
   }
   Status wait(CuStream stream, Point point) {
-    CuEvent event = nullptr;
-    {
-      std::unique_lock lock(mutex_);
-      if (point.queue >= events_.size()) {
-        return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,
-                           "The point is of queue ({}); the device has ({}).", point.queue,
-                           events_.size());
-      }
-      if (point.value == 0) return {};
-      changed_.wait(lock, [&] { return events_[point.queue].size() >= point.value; });
-      event = events_[point.queue][point.value - 1];
+    std::unique_lock lock(mutex_);
+    if (point.queue >= lines_.size()) {
+      return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,
+                         "The point is of queue ({}); the device has ({}).", point.queue,
+                         lines_.size());
     }
-    return context_->call(context_->driver->stream_wait, "Waiting for an event", stream, event, 0u);
+    changed_.wait(lock, [&] {
+      const Timeline& line = lines_[point.queue];
+      return line.reached + line.open.size() >= point.value;
+    });
+    const Timeline& line = lines_[point.queue];
+    if (point.value <= line.reached) return {};
+    return context_->call(context_->driver->stream_wait, "Waiting for an event", stream,
+                          line.open[point.value - line.reached - 1], 0u);
   }
 
  private:
+  struct Timeline {
+    std::uint64_t reached = 0;  // values up to here
+    std::deque<CuEvent> open;   // of the values that follow
+  };
   const Context* context_;
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
-  std::vector<std::vector<CuEvent>> events_;
+  std::vector<Timeline> lines_;
 };
 
 class CudaExecutable final : public Executable {

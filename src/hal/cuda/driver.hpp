@@ -62,6 +62,7 @@ enum class CuResult : int {
     (CuStream stream, CuPointer address, std::uint32_t value, unsigned flags))                     \
   X(event_create, cuEventCreate, (CuEvent * event, unsigned flags))                                \
   X(event_record, cuEventRecord, (CuEvent event, CuStream stream))                                 \
+  X(event_query, cuEventQuery, (CuEvent event))                                                    \
   X(event_destroy, cuEventDestroy_v2, (CuEvent event))                                             \
   X(module_load, cuModuleLoadDataEx,                                                               \
     (CuModule * module, const void* image, unsigned count, int* options, void** values))           \

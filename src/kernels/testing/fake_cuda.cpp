@@ -60,6 +60,7 @@ struct Stream {
 
 struct Event {
   Stream* stream = nullptr;  // where it was recorded
+  std::shared_ptr<std::atomic<bool>> reached = std::make_shared<std::atomic<bool>>(false);
 };
 
 struct Fake {
@@ -302,8 +303,13 @@ WARPHIVE_FAKE(cuEventCreate)(CuEvent* event, unsigned) {
 }
 WARPHIVE_FAKE(cuEventRecord)(CuEvent event, CuStream stream) {
   WARPHIVE_ENTER(cuEventRecord);
-  reinterpret_cast<Event*>(event)->stream = stream_of(stream);
+  Event& recorded = *reinterpret_cast<Event*>(event);
+  recorded.stream = stream_of(stream);
+  recorded.stream->add([reached = recorded.reached] { reached->store(true); });
   return CuResult::success;
+}
+WARPHIVE_FAKE(cuEventQuery)(CuEvent event) {
+  return reinterpret_cast<Event*>(event)->reached->load() ? CuResult::success : CuResult::not_ready;
 }
 WARPHIVE_FAKE(cuEventDestroy_v2)(CuEvent event) {
   delete reinterpret_cast<Event*>(event);
