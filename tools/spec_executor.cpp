@@ -35,6 +35,12 @@ std::uint32_t source_offset(const ir::Module& module, std::uint32_t function, st
                                                                       : owner.source[inst];
 }
 
+abi::Exit refuse_host_call(const abi::RunParams*, const abi::Pool* pool, abi::LaneRef lane,
+                           std::uint32_t, std::uint64_t*) {
+  pool->headers[lane.slot].trap = abi::TrapKind::host;
+  return abi::Exit::trapped;
+}
+
 Result<Outcome> Executor::instantiate(const ir::Member& member) {
   Outcome outcome = {abi::Exit::returned, abi::TrapKind::none, {}, 0};
   for (const std::uint32_t function : {member.init, member.start}) {

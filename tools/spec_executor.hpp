@@ -51,6 +51,10 @@ class Executor {
   virtual Result<std::vector<std::byte>> memory(std::uint32_t index) = 0;
 };
 
+/// An abi::RunParams::host_call for executors without the runtime.
+abi::Exit refuse_host_call(const abi::RunParams* params, const abi::Pool* pool, abi::LaneRef lane,
+                           std::uint32_t import, std::uint64_t* slots);
+
 /// Owns the program, which passes verify. One executor after another may be made.
 using MakeExecutor = Result<std::unique_ptr<Executor>> (*)(ir::Module linked);
 

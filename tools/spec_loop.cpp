@@ -31,7 +31,7 @@ class LoopExecutor final : public Executor {
       const abi::RunParams params = {.pools = &pool_,
                                      .lanes = &lane,
                                      .stop = &stop,
-                                     .host_call = refuse,
+                                     .host_call = refuse_host_call,
                                      .host_context = nullptr,
                                      .quantum = 4096};
       exec::run_lane_with(exec::Dispatch::loop, params, lane);
@@ -87,12 +87,6 @@ class LoopExecutor final : public Executor {
              .out_capacity = 0,
              .metered = 1};
     return {};
-  }
-
-  static abi::Exit refuse(const abi::RunParams*, const abi::Pool* pool, abi::LaneRef lane,
-                          std::uint32_t, std::uint64_t*) {
-    pool->headers[lane.slot].trap = abi::TrapKind::host;
-    return abi::Exit::trapped;
   }
 
   template <class T>

@@ -36,7 +36,7 @@ class SimExecutor final : public Executor {
       const abi::RunParams params = {.pools = &pool_->pool(),
                                      .lanes = &lane,
                                      .stop = &stop,
-                                     .host_call = refuse,
+                                     .host_call = refuse_host_call,
                                      .host_context = nullptr,
                                      .quantum = 4096};
       exec::run_tile_lane(pool_->shape(), params, lane, library_->code());
@@ -96,12 +96,6 @@ class SimExecutor final : public Executor {
     pool_->header(slot) = {};
     pool_->write(TilePool::Slab::state, slot, 0, runtime::initial_state(*program_, layout_));
     return {};
-  }
-
-  static abi::Exit refuse(const abi::RunParams*, const abi::Pool* pool, abi::LaneRef lane,
-                          std::uint32_t, std::uint64_t*) {
-    pool->headers[lane.slot].trap = abi::TrapKind::host;
-    return abi::Exit::trapped;
   }
 
   template <class T>
