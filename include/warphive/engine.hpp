@@ -20,11 +20,11 @@ namespace detail {
 struct EngineData;
 }  // namespace detail
 
-/// How instances run on the CPU device. Results are the same.
+/// How instances run. Results are the same. CUDA devices interpret.
 enum class Tier : std::uint8_t {
   automatic,  // interpreted at once, compiled in the background when it has run for long enough
   interp,
-  jit,  // compiled when it is linked
+  jit,  // compiled when it is linked; CPU device only
 };
 
 /// What compiling one program may take. What is left of it when a limit is reached stays
@@ -63,7 +63,8 @@ struct LinkItem {
 /// compiled in the background, if any: up to seconds.
 class Engine {
  public:
-  /// Errors: unavailable (no such device here, with the reason).
+  /// Errors: unavailable (no such device here, with the reason; a tier that it has not), not_found
+  /// (an unknown device).
   static Result<Engine> create(const EngineOptions& options = {});
   /// What is on this machine; never fails.
   static std::vector<DeviceInfo> devices();

@@ -95,6 +95,11 @@ Result<Engine> Engine::create(const EngineOptions& options) {
   auto data = std::make_shared<detail::EngineData>();
   data->options = options;
   if (is_cuda(options.device)) {
+    if (options.tier == Tier::jit) {
+      return base::error(ErrorCode::unavailable, ErrorPhase::none,
+                         "Tier (jit) is not available on device ({}), which interprets.",
+                         options.device);
+    }
     WARPHIVE_TRY_ASSIGN(data->device, open_cuda(options.device));
     data->options.tier = Tier::interp;
   } else if (options.device == "auto" || options.device == "cpu") {

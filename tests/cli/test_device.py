@@ -36,6 +36,10 @@ class Device(CommandTest):
         self.assertIn("cuda     available: stand-in driver", self.command("devices", status=0).out)
         self.assertIn("there are (1) CUDA devices", self.command("run", self.guest("core"), "--device", "cuda:1", status=122).err)
 
+    def test_a_tier_that_the_device_has_not(self):
+        done = self.command("run", self.guest("core"), "--invoke", "nothing", "--device", "cuda", "--tier", "jit", status=122)
+        self.assertIn("Tier (jit) is not available on device (cuda)", done.err)
+
     def test_counts_around_a_tile(self):
         core = self.guest("core")
         for count in (1, 31, 32, 33, 64, 100):
