@@ -64,7 +64,7 @@ function(warphive_test NAME)
     target_link_libraries(${NAME} PRIVATE warphive_${dep})
   endforeach()
   target_link_libraries(${NAME} PRIVATE warphive_options GTest::gtest GTest::gtest_main ${ARG_LINK})
-  gtest_discover_tests(${NAME} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 600)
+  gtest_discover_tests(${NAME} NO_PRETTY_VALUES DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 600)
 endfunction()
 
 # warphive_bench(<name> SOURCES x_bench.cpp… DEPS ir… [LINK lib…]): one Google Benchmark binary.

@@ -21,6 +21,7 @@ csmith=${WARPHIVE_DIFF_CSMITH:-500}
 step "build release" ./dev build release
 step "all tests" ctest --preset release -j "$(nproc)"
 step "g++ 12 builds and passes the unit tests" bash -c './dev build gcc && ctest --preset gcc -L unit -j "$(nproc)"'
+step "the portable executable needs glibc only" tests/check_portable.sh
 step "clang-tidy" ./dev tidy
 step "ThreadSanitizer" bash -c './dev build tsan && ctest --preset tsan -j "$(nproc)"'
 step "differential: $modules modules, $csmith csmith programs" \
