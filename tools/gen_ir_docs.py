@@ -26,7 +26,7 @@ The IR is a register machine between guests and executors. `src/ir/module.hpp` d
 - A slot has 64 bits. 32-bit values are zero-extended. A reference to a function is its index + 1, a
   reference to a host value is that value + 1, null is 0.
 - A vector (v128) takes two neighbouring slots, the low half first; an operand names the first. Its
-  constants, 16 bytes each, are in the module's list of vectors (docs/adr/0006).
+  constants, 16 bytes each, are in the module's list of vectors (docs/adr/0007).
 - A function's slots: parameters from 0; the header (return address) at the larger of parameter and
   result slots; then locals and temporaries. Results are left in slots 0 and up.
 - `enter` is the first instruction of every function and stands nowhere else. It checks the stack
