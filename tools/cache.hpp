@@ -2,7 +2,9 @@
 // `warphive cache`: the compiled code that is kept on disk.
 #pragma once
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace warphive::tools {
 

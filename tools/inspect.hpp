@@ -2,7 +2,9 @@
 // `warphive inspect`.
 #pragma once
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace warphive::tools {
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/run_options.hpp"
 
+#include <CLI/CLI.hpp>
+
 #include <sys/stat.h>
 
 #include <cerrno>

@@ -2,7 +2,6 @@
 // The options of `warphive run`.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -11,6 +10,10 @@
 #include <warphive/warphive.hpp>
 
 #include "tools/arguments.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace warphive::tools {
 

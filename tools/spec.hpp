@@ -2,7 +2,9 @@
 // `warphive spec`.
 #pragma once
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace warphive::tools {
 
