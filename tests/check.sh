@@ -26,6 +26,8 @@ step "clang-tidy" ./dev tidy
 step "ThreadSanitizer" bash -c './dev build tsan && ctest --preset tsan -j "$(nproc)"'
 step "differential: $modules modules, $csmith csmith programs" \
   tests/diff/run.sh build/release "$modules" "$csmith"
+step "specification on jit.sim" python3 tests/spec/run_suite.py build/release/bin/warphive ../shared/data/spec \
+  build/release/spec jit.sim --expected-failures tests/spec/expected_failures/jit.sim.txt
 step "PTX of all guests assembles" python3 tests/ptx/check_ptx.py build/release/bin/warphive \
   build/release/guests build/release/device/tile_native.ptx build/release/ptx
 step "fuzzing, $minutes minutes over all targets" ./dev fuzz "$((minutes * 60))"
