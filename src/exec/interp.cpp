@@ -75,7 +75,12 @@ HostMachine machine_of(HostContext& context, int64_t fuel) {
 
 // One function per op that ends in a tail call to the next op's, so that each op has an indirect
 // jump of its own to predict by, and the machine stays in the registers that arguments travel in.
+#if defined(WARPHIVE_SANITIZED)
+// What AddressSanitizer makes of local vectors needs a register that the convention takes.
+#define WARPHIVE_THREADED
+#else
 #define WARPHIVE_THREADED __attribute__((preserve_none))
+#endif
 
 struct Handlers;
 using Handler = void(WARPHIVE_THREADED*)(const abi::Insn* pc, uint64_t* fp, uint8_t* memory,

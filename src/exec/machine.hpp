@@ -41,8 +41,15 @@ namespace warphive::exec {
 enum class Step : uint8_t { next, jump, slow, stop };
 
 /// What all ops share and few calls reach is not repeated in device programs, whose assembler takes
-/// longer for larger functions.
-#if defined(__NVPTX__)
+/// longer for larger functions; nor in what sanitizers make larger.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define WARPHIVE_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define WARPHIVE_SANITIZED
+#endif
+#endif
+#if defined(__NVPTX__) || defined(WARPHIVE_SANITIZED)
 #define WARPHIVE_INLINE inline
 #define WARPHIVE_OUTLINE __attribute__((noinline))
 #else
