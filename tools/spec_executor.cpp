@@ -16,6 +16,7 @@ std::span<const ExecutorKind> executor_kinds() {
       ExecutorKind{"interp.cuda", make_interp_cuda_executor},
       ExecutorKind{"jit.cpu", make_jit_cpu_executor},
       ExecutorKind{"jit.sliced", make_jit_sliced_executor},
+      ExecutorKind{"jit.cuda", make_jit_cuda_executor},
       ExecutorKind{"jit.sim", make_jit_sim_executor},
   };
   return kinds;

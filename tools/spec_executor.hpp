@@ -81,6 +81,8 @@ Result<std::unique_ptr<Executor>> make_interp_cuda_executor(ir::Module linked);
 /// the time, in compiled code where there is some for the place.
 Result<std::unique_ptr<Executor>> make_jit_cpu_executor(ir::Module linked);
 Result<std::unique_ptr<Executor>> make_jit_sliced_executor(ir::Module linked);
+/// `jit.cuda`: as jit.cpu, on the first CUDA device.
+Result<std::unique_ptr<Executor>> make_jit_cuda_executor(ir::Module linked);
 /// `jit.sim`: code for devices, made for this machine, and the interpreter of devices where it
 /// leaves: one lane of a tile, without the runtime.
 Result<std::unique_ptr<Executor>> make_jit_sim_executor(ir::Module linked);

@@ -78,7 +78,8 @@ class SwarmExecutor final : public Executor {
   Status set_up(ir::Module linked, runtime::Tiers tiers) {
     WARPHIVE_TRY_ASSIGN(
         program_,
-        runtime::make_program(std::move(linked), {.tiers = tiers, .services = {nullptr, queue_}}));
+        runtime::make_program(std::move(linked),
+                              {.tiers = tiers, .device = device_, .services = {nullptr, queue_}}));
     for (const ir::HostImport& host : program_->module.host_imports) {
       WARPHIVE_TRY(
           registry_.add({host.module, host.field, program_->module.types[host.type], refuse}));
@@ -120,6 +121,11 @@ Result<std::unique_ptr<Executor>> make_interp_sliced_executor(ir::Module linked)
 
 Result<std::unique_ptr<Executor>> make_interp_cuda_executor(ir::Module linked) {
   return SwarmExecutor::make(std::move(linked), runtime::Tiers::interp, SwarmExecutor::Slices::one,
+                             [] { return hal::cuda::create_device(); });
+}
+
+Result<std::unique_ptr<Executor>> make_jit_cuda_executor(ir::Module linked) {
+  return SwarmExecutor::make(std::move(linked), runtime::Tiers::jit, SwarmExecutor::Slices::one,
                              [] { return hal::cuda::create_device(); });
 }
 

@@ -95,13 +95,7 @@ Result<Engine> Engine::create(const EngineOptions& options) {
   auto data = std::make_shared<detail::EngineData>();
   data->options = options;
   if (is_cuda(options.device)) {
-    if (options.tier == Tier::jit) {
-      return base::error(ErrorCode::unavailable, ErrorPhase::none,
-                         "Tier (jit) is not available on device ({}), which interprets.",
-                         options.device);
-    }
     WARPHIVE_TRY_ASSIGN(data->device, open_cuda(options.device));
-    data->options.tier = Tier::interp;
   } else if (options.device == "auto" || options.device == "cpu") {
     WARPHIVE_TRY_ASSIGN(data->device, hal::cpu::create_device({.threads = options.threads}));
   } else {
@@ -201,6 +195,7 @@ Result<Program> Engine::link(std::span<const LinkItem> items, bool seed_function
       data->program,
       runtime::make_program(std::move(linked),
                             {.tiers = tiers_of(data_->options.tier),
+                             .device = data_->device,
                              .services = {.cache = data_->cache,
                                           .queue = data_->compile_queue,
                                           .limits = limits_of(data_->options.compile)}}));

@@ -130,8 +130,10 @@ std::uint32_t Program::default_memory_pages() const {
 TierStatus Program::tier_status() const {
   TierStatus to;
   to.state = "off";
-  if (data_->program->tier == nullptr) return to;
-  codegen::TierStatus from = data_->program->tier->status();
+  const runtime::Program& program = *data_->program;
+  if (program.tier == nullptr && program.device_code == nullptr) return to;
+  codegen::TierStatus from =
+      program.tier != nullptr ? program.tier->status() : program.device_code->status;
   to.compiled = from.state == codegen::TierState::ready;
   to.from_cache = from.from_cache;
   to.functions = from.functions;

@@ -26,8 +26,6 @@ constexpr std::uint64_t ptx_bytes_per_instruction = 200;
 // NVPTX multiplies it by 11: what is inlined is a few instructions.
 constexpr int inline_threshold = 5;
 
-constexpr const char* native_symbol = "warphive_native";
-
 /// Of PTX ISA 8.3, from which ptxas keeps no edges out of `trap`.
 Result<std::unique_ptr<llvm::TargetMachine>> make_ptx_machine() {
   return make_machine(
@@ -230,7 +228,7 @@ class DeviceCompiler {
         unit, native_type, true, llvm::GlobalValue::ExternalLinkage,
         llvm::ConstantStruct::get(native_type,
                                   {targets, all_resumes, number(resumes.size()), number(1)}),
-        native_symbol, nullptr, llvm::GlobalValue::NotThreadLocal, NvptxTarget::global_space);
+        native_code_symbol, nullptr, llvm::GlobalValue::NotThreadLocal, NvptxTarget::global_space);
     native->setAlignment(llvm::Align(8));
     return generate(unit, machine_, type_);
   }

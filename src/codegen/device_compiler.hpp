@@ -30,7 +30,7 @@ struct DeviceOptions {
 };
 
 /// A program in PTX: units to be assembled as relocatable code and linked with each other and with
-/// the helpers (kernels/tile_native.cpp). One of them defines `warphive_native`, an
+/// the helpers (kernels/tile_native.cpp). One of them defines native_code_symbol, an
 /// abi::NativeCode, whose targets and resumes are those below.
 struct PtxProgram {
   std::vector<std::string> units;
@@ -38,6 +38,7 @@ struct PtxProgram {
   std::vector<std::uint32_t> resumes;  // ascending
   std::vector<std::string> reasons;    // why functions stay interpreted, "function N: …"
 };
+inline constexpr const char* native_code_symbol = "warphive_native";
 /// Requirements and errors as for compile_host.
 Result<PtxProgram> compile_ptx(const ir::Module& module, const ir::EncodedProgram& encoded,
                                const DeviceOptions& options = {});

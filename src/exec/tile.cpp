@@ -67,6 +67,7 @@ void run(const abi::RunParams& params, abi::LaneRef lane, const abi::NativeCode*
       context.granted = 0;
     }
     context.native = context.walks ? nullptr : native;
+    context.polls = 1;  // this one looks at once
     run_loop(M::resume(context, 0));
     if (header.exit != abi::Exit::ready) return;
     context.granted = 0;

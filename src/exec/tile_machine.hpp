@@ -47,6 +47,7 @@ struct TileContext {
 
   // For whoever decides between interpreter and compiled code.
   const abi::NativeCode* native;  // to go over to from the interpreter; nullptr: none
+  uint32_t polls;                 // while there is some: see TileMachine::switch_wanted
   bool walks;                     // the budget ends before the next check of compiled code
 };
 
@@ -261,14 +262,20 @@ class TileMachine {
     memory_ = context_->memory0 = memory_at(0);
     limit_ = context_->limit0 = memory_bytes(*this, 0);
   }
-  /// Whether this run shall end at `at`, for compiled code to go on.
+  /// Whether this run shall end at `at`, for compiled code to go on. It is not looked for at the
+  /// first poll, so that a run which compiled code left gets on, then at each charge; a whole grant
+  /// in between keeps the cost of looking low.
   bool switch_wanted(uint32_t at) {
-    return hunts() && can_enter(*context_->code, *context_->native, at);
+    if (context_->native == nullptr) return false;
+    const bool looks = context_->polls != 0;
+    context_->polls = context_->polls % polls_between_grants + 1;
+    return looks && can_enter(*context_->code, *context_->native, at);
   }
-  bool hunts() const { return context_->native != nullptr; }
+  bool hunts() const { return context_->native != nullptr && context_->polls != 1; }
 
  private:
   static constexpr uint32_t most_host_values = 1024;
+  static constexpr uint32_t polls_between_grants = 1024;
   template <class T>
   static constexpr bool is_vector = sizeof(T) == sizeof(abi::Vector);
 

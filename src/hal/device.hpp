@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "warphive/error.hpp"
@@ -23,21 +24,25 @@ inline constexpr const char* kernel_names[kernel_count] = {"spawn", "run", "gath
 using HostKernel = void (*)(const void* params, std::uint32_t first, std::uint32_t last);
 
 /// One set of kernels in the form of each kind of device; a device loads its own and ignores
-/// others.
+/// others. Of the forms for a device that compiles, the last one that is there counts.
 struct KernelImage {
   HostKernel host[kernel_count] = {};
-  const char* ptx = nullptr;    // entries `warphive_` + name: parameters, then the number of lanes
-  std::uint32_t registers = 0;  // most that a lane of `ptx` may have; 0: no limit
+  const char* ptx = nullptr;  // entries `warphive_` + name: parameters, then the number of lanes
+  std::span<const std::string_view> parts;  // the same as relocatable PTX, to be linked
+  std::span<const std::byte> binary;  // what Executable::binary() gave where code_kind was the same
+  std::uint32_t registers = 0;        // most that a lane of `ptx` or `parts` may have; 0: no limit
 };
 
 struct DeviceInfo {
-  std::string name;                 // as users write it: cpu
-  std::string description;          // model, cores, memory
-  std::uint32_t workers = 0;        // hardware threads that run lanes
-  std::uint64_t memory_bytes = 0;   // in the device
-  std::uint64_t reserve_bytes = 0;  // most that may be allocated, touched or not
-  std::uint32_t tile_lanes = 1;     // lanes whose ranges interleave in device memory
-  bool reads_host_memory = true;    // kernels read all host memory, at its own addresses
+  std::string name;                    // as users write it: cpu
+  std::string description;             // model, cores, memory
+  std::uint32_t workers = 0;           // hardware threads that run lanes
+  std::uint64_t memory_bytes = 0;      // in the device
+  std::uint64_t reserve_bytes = 0;     // most that may be allocated, touched or not
+  std::uint32_t tile_lanes = 1;        // lanes whose ranges interleave in device memory
+  bool reads_host_memory = true;       // kernels read all host memory, at its own addresses
+  std::string code_kind;               // of binaries, which load on devices of the same kind only
+  std::uint32_t lane_stack_bytes = 0;  // that code of linked parts has for calls, in each lane
 };
 
 class Device;
@@ -90,10 +95,17 @@ class Buffer {
   Placement placement_ = Placement::device;
 };
 
-/// Kernels loaded on a device.
+/// Kernels loaded on a device. Must not outlive it.
 class Executable {
  public:
   virtual ~Executable() = default;
+  /// Where kernels find a variable of the image. Errors: not_found.
+  [[nodiscard]] virtual Result<std::uint64_t> address(const char* symbol) const {
+    return tl::unexpected(Error(ErrorCode::not_found, ErrorPhase::none,
+                                std::string("The executable has no variable (") + symbol + ")."));
+  }
+  /// What the image's parts were linked to; empty where it had none.
+  [[nodiscard]] virtual std::span<const std::byte> binary() const { return {}; }
 };
 
 /// A place on a queue's timeline, reached when all work submitted before it has run.

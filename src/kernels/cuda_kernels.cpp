@@ -21,7 +21,7 @@ WARPHIVE_KERNEL warphive_spawn(SpawnLanes params, uint32_t count) {
   if (const uint32_t lane = this_lane(); lane < count) spawn_lane<Tiled>(params, lane);
 }
 WARPHIVE_KERNEL warphive_run(RunLanes params, uint32_t count) {
-  if (const uint32_t lane = this_lane(); lane < count) device_run_lane(params, lane);
+  if (const uint32_t lane = this_lane(); lane < count) run_tile_lane<Interpret>(params, lane);
 }
 WARPHIVE_KERNEL warphive_gather(MoveLanes params, uint32_t count) {
   if (const uint32_t lane = this_lane(); lane < count) gather_lane<Tiled>(params, lane);

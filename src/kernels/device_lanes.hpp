@@ -143,32 +143,46 @@ __attribute__((always_inline)) inline void run_loop(LaneMachine m) {
   }
 }
 
-/// As exec::begin_call and exec::run_lane, in a tile.
-struct DeviceRunner {
-  const abi::RunParams& run_params;
+/// As exec::begin_call, in a tile; `Run` is as exec::run_lane.
+template <class Run>
+struct TileRunner {
+  const RunLanes& params;
   abi::LaneRef lane;
 
   bool begin(uint32_t function, const uint64_t* args) const {
-    const abi::Pool& pool = run_params.pools[lane.pool];
+    const abi::Pool& pool = params.run.pools[lane.pool];
     return exec::place_call(pool, lane.slot, function, args, LaneStack(pool, lane.slot));
   }
   void run() const {
-    exec::TileContext context = exec::tile_context<tile_shape>(run_params, lane);
+    exec::TileContext context = exec::tile_context<tile_shape>(params.run, lane);
+    Run::run(params, context);
+  }
+};
+
+struct Interpret {
+  static void run(const RunLanes& params, exec::TileContext& context) {
+    context.native = params.native;
     run_loop(LaneMachine::resume(context, 0));
   }
 };
 
-inline void device_run_lane(const RunLanes& params, uint32_t lane) {
+template <class Run>
+void run_tile_lane(const RunLanes& params, uint32_t lane) {
   const abi::LaneRef ref = params.run.lanes[lane];
-  const LaneCall call = params.calls[lane];
+  LaneCall call = params.calls[lane];
+  if (params.round == Round::rest) {
+    const Outcome& before = params.outcomes[call.call];
+    if (before.exit != abi::Exit::ready) return;
+    go_on(before, call);
+  }
   const abi::Pool& pool = params.run.pools[ref.pool];
   abi::InstanceHeader& header = pool.headers[ref.slot];
   const uint64_t fuel_before = header.fuel_used;
-  if (params.first_round != 0) header.fuel_left = params.fuel;
+  if (params.round == Round::first) header.fuel_left = params.fuel;
   const bool final_call =
-      run_calls(params, header, params.pool_calls[ref.pool], call, DeviceRunner{params.run, ref});
+      run_calls(params, header, params.pool_calls[ref.pool], call, TileRunner<Run>{params, ref});
   report<Tiled>(params, pool, ref.slot, call, LaneStack(pool, ref.slot), fuel_before, final_call);
-  if (header.exit != abi::Exit::parked) {
+  if (header.exit != abi::Exit::parked && header.exit != abi::Exit::ready) {
     __atomic_fetch_add(&params.progress->instances_done, 1, __ATOMIC_RELAXED);
   }
   __atomic_fetch_add(&params.progress->instructions, header.fuel_used - fuel_before,

@@ -12,7 +12,9 @@
 
 namespace warphive::kernels {
 
-extern const char* const cuda_ptx;  // made at build time
+// Made at build time.
+extern const char* const cuda_kernels_ptx;
+extern const char* const tile_native_ptx;
 
 namespace {
 
@@ -116,7 +118,7 @@ void run_kernel(const void* raw, std::uint32_t first, std::uint32_t last) {
     }
     abi::InstanceHeader& header = own.headers[ref.slot];
     const std::uint64_t fuel_before = header.fuel_used;
-    if (params.first_round != 0) header.fuel_left = params.fuel;
+    if (params.round == Round::first) header.fuel_left = params.fuel;
     std::uint64_t* const saved = own.stack + std::uint64_t{ref.slot} * own.stack_stride;
     if (header.depth != 0 && (call.flags & keeps_no_frames) == 0) {
       std::memcpy(stack, saved, std::size_t{used_slots(own, header)} * sizeof(std::uint64_t));
@@ -144,6 +146,9 @@ void each_lane(const void* raw, std::uint32_t first, std::uint32_t last) {
   for (std::uint32_t lane = first; lane < last; ++lane) lane_program(params, lane);
 }
 
+// Of a lane on a GPU: a lane more in flight is worth the spills, which lie on slow paths.
+constexpr std::uint32_t most_registers = 64;
+
 }  // namespace
 
 hal::KernelImage kernel_image() {
@@ -155,8 +160,28 @@ hal::KernelImage kernel_image() {
   set(hal::KernelId::spawn, each_lane<SpawnLanes, spawn_lane<Contiguous>>);
   set(hal::KernelId::gather, each_lane<MoveLanes, gather_lane<Contiguous>>);
   set(hal::KernelId::scatter, each_lane<MoveLanes, scatter_lane<Contiguous>>);
-  image.ptx = cuda_ptx;
-  image.registers = 64;  // a lane more in flight is worth the spills, which lie on slow paths
+  image.ptx = cuda_kernels_ptx;
+  image.registers = most_registers;
+  return image;
+}
+
+std::vector<std::string_view> compiled_parts(std::span<const std::string> units) {
+  std::vector<std::string_view> parts = {tile_native_ptx};
+  parts.insert(parts.end(), units.begin(), units.end());
+  return parts;
+}
+
+hal::KernelImage compiled_image(std::span<const std::string_view> parts) {
+  hal::KernelImage image;
+  image.parts = parts;
+  image.registers = most_registers;
+  return image;
+}
+
+hal::KernelImage compiled_image(std::span<const std::byte> binary) {
+  hal::KernelImage image;
+  image.binary = binary;
+  image.registers = most_registers;
   return image;
 }
 

@@ -76,6 +76,13 @@ inline void note_return(const PoolCalls& pool, abi::InstanceHeader& header) {
   header.depth = 0;
 }
 
+/// Makes `call` what is left of it after a run that ended as parked or ready.
+inline void go_on(const Outcome& before, LaneCall& call) {
+  // Inside of the entry there is nothing left to begin.
+  if (before.final_call != 0) call.function = no_function;
+  call.flags &= lane_initialize;
+}
+
 inline bool stop_raised(const abi::RunParams& run) {
   return run.stop != nullptr && __atomic_load_n(run.stop, __ATOMIC_RELAXED) != 0;
 }
@@ -122,7 +129,7 @@ void report(const RunLanes& params, const abi::Pool& pool, uint32_t slot, const 
   Outcome& outcome = params.outcomes[call.call];
   const uint64_t spent = header.fuel_used - fuel_before;
   outcome.fuel_used = header.fuel_used;
-  outcome.fuel_spent = params.first_round != 0 ? spent : outcome.fuel_spent + spent;
+  outcome.fuel_spent = params.round == Round::first ? spent : outcome.fuel_spent + spent;
   outcome.exit_code = header.exit_code;
   outcome.pc = header.pc;
   outcome.function = header.entry;

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "abi/native.hpp"
 #include "abi/state.hpp"
 
 namespace warphive::kernels {
@@ -62,7 +63,15 @@ struct ProgressWords {
   uint64_t instructions;
 };
 
-/// KernelId::run
+/// Which lanes of a dispatch a run is of.
+enum class Round : uint32_t {
+  first,  // their budgets begin
+  later,  // they go on
+  rest,   // they go on, but only those that the run before this one left as Exit::ready
+};
+
+/// KernelId::run. Interpreters leave a lane as Exit::ready where compiled code shall go on, and
+/// compiled code where the interpreter shall.
 struct RunLanes {
   abi::RunParams run;
   const LaneCall* calls;
@@ -71,8 +80,10 @@ struct RunLanes {
   uint64_t* values;
   Outcome* outcomes;
   ProgressWords* progress;
-  uint64_t fuel;         // budget of each lane
-  uint32_t first_round;  // 0: keep what is left of the budget
+  uint64_t fuel;                  // budget of each lane
+  const abi::NativeCode* native;  // of the lanes' program, on the device; nullptr: all interpreted
+  Round round;
+  uint32_t native_stack_bytes;  // that compiled code may use of a thread's stack before it leaves
 };
 
 /// What RunParams::host_context points at while a lane runs.

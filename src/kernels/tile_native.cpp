@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Device program: what is linked with every compiled program. It is made by clang for PTX, never
 // for the host, where exec/tile.cpp stands in for it.
-#include "kernels/tile_native.hpp"
-
+#include "abi/native.hpp"
 #include "exec/native_helpers.hpp"
 #include "exec/tile_machine.hpp"
+#include "kernels/device_lanes.hpp"
 
 namespace warphive {
 namespace {
 
-using Machine = exec::TileMachine<abi::TileShape{}>;
+using Machine = kernels::LaneMachine;
 using Helpers = exec::NativeHelpersOf<Machine>;
 using exec::TileContext;
 
@@ -47,7 +47,7 @@ int64_t Machine::call_resume(abi::NativeResumeCode code, TileContext& context, u
 
 extern "C" {
 
-extern const abi::NativeCode warphive_native;
+extern const abi::NativeCode warphive_native;  // of the program, which defines it
 
 int64_t warphive_refill(TileContext* context, uint64_t frame, int64_t fuel, uint32_t need,
                         uint32_t insn) {
@@ -65,16 +65,24 @@ int64_t warphive_behind_call(TileContext* context, uint64_t frame, int64_t left,
   return Helpers::behind_call(context, frame, left, need, insn, value, index);
 }
 
-[[clang::nvptx_kernel]] void warphive_run_native(kernels::RunTiles params) {
+}  // extern "C"
+
+namespace {
+
+struct RunCompiled {
+  static void run(const kernels::RunLanes& params, TileContext& context) {
+    const uint64_t top = stack_pointer();
+    context.native_floor = top > params.native_stack_bytes ? top - params.native_stack_bytes : 0;
+    exec::run_native<Machine>(context, warphive_native);
+  }
+};
+
+}  // namespace
+
+extern "C" [[clang::nvptx_kernel]] void warphive_run(kernels::RunLanes params, uint32_t count) {
   const uint32_t lane =
       __nvvm_read_ptx_sreg_ctaid_x() * __nvvm_read_ptx_sreg_ntid_x() + __nvvm_read_ptx_sreg_tid_x();
-  if (lane >= params.lane_count) return;
-  TileContext context = exec::tile_context<abi::TileShape{}>(params.run, params.run.lanes[lane]);
-  const uint64_t top = stack_pointer();
-  context.native_floor = top > params.native_stack_bytes ? top - params.native_stack_bytes : 0;
-  exec::run_native<Machine>(context, warphive_native);
+  if (lane < count) kernels::run_tile_lane<RunCompiled>(params, lane);
 }
-
-}  // extern "C"
 
 }  // namespace warphive

@@ -6,6 +6,7 @@
 
 #include "base/check.hpp"
 #include "base/result.hpp"
+#include "kernels/lanes.hpp"
 #include "runtime/swarm_state.hpp"
 
 namespace warphive::runtime {
@@ -185,22 +186,44 @@ Status Swarm::State::run_round(InputBuffers& round, InputBuffers& inputs, Result
   // In later rounds the host has written some outcomes that stay.
   if (&round != &inputs) WARPHIVE_TRY(buffers.outcomes.to_device(*queue));
   const bool serves_at_once = device->info().reads_host_memory;
-  const kernels::RunLanes params{.run = {.pools = pool_views.device(),
-                                         .lanes = round.lanes.device(),
-                                         .stop = &control_at()->stop,
-                                         .host_call = serves_at_once ? serve_now : nullptr,
-                                         .host_context = &pools,
-                                         .quantum = quantum},
-                                 .calls = round.calls.device(),
-                                 .pool_calls = pool_calls.device(),
-                                 .args = inputs.args.device(),
-                                 .values = buffers.values.device(),
-                                 .outcomes = buffers.outcomes.device(),
-                                 .progress = &control_at()->progress,
-                                 .fuel = std::min(fuel, abi::unlimited_fuel),
-                                 .first_round = first ? 1u : 0u};
-  WARPHIVE_TRY(queue->dispatch(*executable, hal::KernelId::run, hal::params_of(params),
-                               static_cast<std::uint32_t>(round.lanes.size())));
+  kernels::RunLanes params{.run = {.pools = pool_views.device(),
+                                   .lanes = round.lanes.device(),
+                                   .stop = &control_at()->stop,
+                                   .host_call = serves_at_once ? serve_now : nullptr,
+                                   .host_context = &pools,
+                                   .quantum = quantum},
+                           .calls = round.calls.device(),
+                           .pool_calls = pool_calls.device(),
+                           .args = inputs.args.device(),
+                           .values = buffers.values.device(),
+                           .outcomes = buffers.outcomes.device(),
+                           .progress = &control_at()->progress,
+                           .fuel = std::min(fuel, abi::unlimited_fuel),
+                           .native = nullptr,
+                           .round = first ? kernels::Round::first : kernels::Round::later,
+                           .native_stack_bytes = device->info().lane_stack_bytes};
+  // The lanes are grouped by pool. One launch is for all that follow each other and have no
+  // compiled code; where there is some, it runs, and then the interpreter what it left.
+  const std::uint64_t count = round.lanes.size();
+  const auto code_of = [](const auto& pool) { return pool->shape->program->device_code.get(); };
+  const bool all_same = std::all_of(pools.begin(), pools.end(), [&](const auto& pool) {
+    return code_of(pool) == code_of(pools.front());
+  });
+  for (std::uint64_t begin = 0, end = all_same ? count : 0; begin < count; begin = end) {
+    const DeviceCode* const code = code_of(pools[round.lanes[begin].pool]);
+    while (end < count && code_of(pools[round.lanes[end].pool]) == code) ++end;
+    const auto lanes = static_cast<std::uint32_t>(end - begin);
+    kernels::RunLanes part = params;
+    part.run.lanes += begin;
+    part.calls += begin;
+    if (code != nullptr) {
+      WARPHIVE_TRY(
+          queue->dispatch(*code->executable, hal::KernelId::run, hal::params_of(part), lanes));
+      part.native = code->native;
+      part.round = kernels::Round::rest;
+    }
+    WARPHIVE_TRY(queue->dispatch(*executable, hal::KernelId::run, hal::params_of(part), lanes));
+  }
   WARPHIVE_TRY(buffers.outcomes.to_host(*queue));
   WARPHIVE_TRY(buffers.values.to_host(*queue));
   return queue->synchronise();
@@ -219,6 +242,11 @@ Status Swarm::State::run_rounds(InputBuffers& inputs, ResultBuffers& buffers, st
   waiting.clear();
   ready.clear();
   const std::uint64_t count = inputs.lanes.size();
+  const auto sort_out = [&](std::uint32_t i) {
+    const abi::Exit exit = buffers.outcomes[inputs.calls[i].call].exit;
+    if (exit == abi::Exit::parked) waiting.push_back(i);
+    if (exit == abi::Exit::ready) ready.push_back(i);  // for the other tier
+  };
   for (std::uint32_t i = 0; i < count; ++i) {
     const kernels::LaneCall& call = inputs.calls[i];
     const Instance& instance = instances[buffers.entries[call.call].id.index];
@@ -229,13 +257,11 @@ Status Swarm::State::run_rounds(InputBuffers& inputs, ResultBuffers& buffers, st
   const bool resumes_parked = !waiting.empty();
   if (!resumes_parked) {
     WARPHIVE_TRY(run_round(inputs, inputs, buffers, fuel, true));
-    for (std::uint32_t i = 0; i < count; ++i) {
-      if (buffers.outcomes[inputs.calls[i].call].exit == abi::Exit::parked) waiting.push_back(i);
-    }
-    if (waiting.empty()) return {};
+    for (std::uint32_t i = 0; i < count; ++i) sort_out(i);
   } else {
     // As if a round had just left them parked; the others begin with the first one.
-    std::vector<std::uint32_t>& others = ready;
+    std::vector<std::uint32_t>& others = running_lanes;
+    others.clear();
     std::size_t next = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
       if (next < waiting.size() && waiting[next] == i) {
@@ -263,18 +289,16 @@ Status Swarm::State::run_rounds(InputBuffers& inputs, ResultBuffers& buffers, st
         round->calls[i] = inputs.calls[others[i]];
       }
       WARPHIVE_TRY(run_round(*round, inputs, buffers, fuel, true));
-      for (const std::uint32_t i : others) {
-        if (buffers.outcomes[inputs.calls[i].call].exit == abi::Exit::parked) waiting.push_back(i);
-      }
+      for (const std::uint32_t i : others) sort_out(i);
       free_inputs.push_back(std::move(round));
     }
   }
 
   auto wait = std::chrono::duration_cast<std::chrono::microseconds>(first_wait);
-  while (!waiting.empty()) {
-    if (stop_raised()) return {};
-    ready.clear();
-    WARPHIVE_TRY(serve_parked(inputs, buffers, waiting, ready));
+  while (!waiting.empty() || !ready.empty()) {
+    // What is ready must run: it stops by itself.
+    if (stop_raised() && ready.empty()) return {};
+    if (!stop_raised()) WARPHIVE_TRY(serve_parked(inputs, buffers, waiting, ready));
     if (ready.empty()) {
       if (waiting.empty()) return {};
       std::this_thread::sleep_for(wait);
@@ -282,20 +306,17 @@ Status Swarm::State::run_rounds(InputBuffers& inputs, ResultBuffers& buffers, st
       continue;
     }
     wait = first_wait;
-    WARPHIVE_TRY_ASSIGN(auto round, take_inputs(ready.size(), 0));
-    for (std::size_t i = 0; i < ready.size(); ++i) {
-      round->lanes[i] = inputs.lanes[ready[i]];
-      round->calls[i] = inputs.calls[ready[i]];
-      // Inside of the entry there is nothing left to begin.
-      if (buffers.outcomes[round->calls[i].call].final_call != 0) {
-        round->calls[i].function = kernels::no_function;
-      }
-      round->calls[i].flags &= kernels::lane_initialize;
+    std::sort(ready.begin(), ready.end());  // grouped by pool, as the inputs are
+    std::swap(ready, running_lanes);
+    ready.clear();
+    WARPHIVE_TRY_ASSIGN(auto round, take_inputs(running_lanes.size(), 0));
+    for (std::size_t i = 0; i < running_lanes.size(); ++i) {
+      round->lanes[i] = inputs.lanes[running_lanes[i]];
+      round->calls[i] = inputs.calls[running_lanes[i]];
+      kernels::go_on(buffers.outcomes[round->calls[i].call], round->calls[i]);
     }
     WARPHIVE_TRY(run_round(*round, inputs, buffers, fuel, false));
-    for (const std::uint32_t i : ready) {
-      if (buffers.outcomes[inputs.calls[i].call].exit == abi::Exit::parked) waiting.push_back(i);
-    }
+    for (const std::uint32_t i : running_lanes) sort_out(i);
     free_inputs.push_back(std::move(round));
   }
   return {};

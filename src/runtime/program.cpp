@@ -59,7 +59,14 @@ Result<std::shared_ptr<const Program>> make_program(ir::Module linked,
     program->param_slots.push_back(slot_count(type.params));
     program->result_slots.push_back(slot_count(type.results));
   }
-  if (options.tiers != Tiers::interp) {
+  if (options.device != nullptr && !options.device->info().reads_host_memory) {
+    if (options.tiers != Tiers::interp) {
+      WARPHIVE_TRY_ASSIGN(
+          program->device_code,
+          make_device_code(module, program->encoded, options.device, options.services,
+                           options.tiers == Tiers::jit ? Compile::where_missing : Compile::never));
+    }
+  } else if (options.tiers != Tiers::interp) {
     program->tier = codegen::ProgramTier::make(std::weak_ptr<const Program>(program), module,
                                                program->encoded, options.services);
     if (options.tiers == Tiers::jit) {

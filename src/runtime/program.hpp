@@ -11,6 +11,7 @@
 #include "codegen/tier.hpp"
 #include "ir/encode.hpp"
 #include "ir/module.hpp"
+#include "runtime/device_code.hpp"
 #include "warphive/error.hpp"
 
 namespace warphive::runtime {
@@ -24,19 +25,22 @@ struct Program {
   std::uint32_t initialize = ir::none;      // exported `_initialize` of type () -> ()
   std::vector<std::uint32_t> result_slots;  // by function
   std::vector<std::uint32_t> param_slots;
-  std::shared_ptr<codegen::ProgramTier> tier;  // nullptr: always interpreted
+  std::shared_ptr<codegen::ProgramTier> tier;     // on the CPU; nullptr: always interpreted
+  std::shared_ptr<const DeviceCode> device_code;  // on other devices; likewise
 };
 
-/// Which executors of the CPU device run a program.
+/// Which executors run a program.
 enum class Tiers : std::uint8_t {
   interp,
   jit,        // compiled before make_program returns
-  automatic,  // interpreted until it has run long enough and compiled code is there
+  automatic,  // interpreted until it has run long enough and compiled code is there; on devices
+              // other than the CPU compiled if the cache has it
 };
 
 struct ProgramOptions {
   bool optimise = true;
   Tiers tiers = Tiers::interp;
+  std::shared_ptr<hal::Device> device;  // that shall run it; nullptr: the CPU
   codegen::TierServices services = {};
 };
 

@@ -170,6 +170,7 @@ struct Swarm::State {
   // Scratch of dispatch, kept for its capacity.
   std::vector<std::uint32_t> parked;
   std::vector<std::uint32_t> ready;
+  std::vector<std::uint32_t> running_lanes;
   std::vector<std::uint32_t> pool_starts;
 
   // swarm.cpp

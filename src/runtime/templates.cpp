@@ -227,7 +227,9 @@ Status Swarm::State::make_image(Template& shape) {
                                      .outcomes = buffers->outcomes.device(),
                                      .progress = &control_at()->progress,
                                      .fuel = abi::unlimited_fuel,
-                                     .first_round = 1};
+                                     .native = nullptr,
+                                     .round = kernels::Round::first,
+                                     .native_stack_bytes = 0};
       WARPHIVE_TRY(queue->dispatch(*executable, hal::KernelId::run, hal::params_of(params), 1));
       WARPHIVE_TRY(buffers->outcomes.to_host(*queue));
       WARPHIVE_TRY(queue->synchronise());

@@ -14,31 +14,29 @@ SYMBOLS = [
     "cuMemcpyAsync", "cuMemsetD8Async", "cuStreamCreateWithPriority", "cuStreamSynchronize", "cuModuleLoadDataEx",
     "cuModuleGetFunction", "cuLaunchKernel", "cuMemFree_v2", "cuMemFreeHost",
 ]
+LINK_SYMBOLS = ["cuLinkCreate_v2", "cuLinkAddData_v2", "cuLinkComplete", "cuCtxSetLimit", "cuModuleGetGlobal_v2", "cuModuleLoadDataEx"]
 OUT_OF_MEMORY = 2
 LAUNCH_FAILED = 719
 
 
 class Device(CommandTest):
     def equal(self, *arguments, status=0, memory=("--memory-hash",)):
-        """The JSON of a run on both devices, without times and names."""
+        """The JSON of a run on both devices, and in both tiers, without times and names."""
         reports = []
-        for device in ("cuda", "cpu"):
-            done = self.command("run", *arguments, "--device", device, "--tier", "interp", "--format", "json", *memory, status=status)
+        for device, tier in (("cpu", "interp"), ("cuda", "interp"), ("cuda", "jit")):
+            done = self.command("run", *arguments, "--device", device, "--tier", tier, "--format", "json", *memory, status=status)
             report = json.loads(done.out)
-            self.assertEqual(report["device"], device)
-            for key in ("device", "seconds", "compiled", "instructions_per_second", "instances_per_second"):
+            self.assertEqual((report["device"], report["tier"]), (device, tier))
+            for key in ("device", "tier", "seconds", "compiled", "instructions_per_second", "instances_per_second"):
                 report.pop(key, None)
             reports.append(report)
-        self.assertEqual(reports[0], reports[1])
+        self.assertEqual(reports[1], reports[0])
+        self.assertEqual(reports[2], reports[0])
         return reports[0]
 
     def test_devices(self):
         self.assertIn("cuda     available: stand-in driver", self.command("devices", status=0).out)
         self.assertIn("there are (1) CUDA devices", self.command("run", self.guest("core"), "--device", "cuda:1", status=122).err)
-
-    def test_a_tier_that_the_device_has_not(self):
-        done = self.command("run", self.guest("core"), "--invoke", "nothing", "--device", "cuda", "--tier", "jit", status=122)
-        self.assertIn("Tier (jit) is not available on device (cuda)", done.err)
 
     def test_counts_around_a_tile(self):
         core = self.guest("core")
@@ -82,8 +80,20 @@ class Device(CommandTest):
     def test_every_call_of_the_driver_may_fail(self):
         core = self.guest("core")
         arguments = ["run", core, "--invoke", "count", "--args-from", "1..40", "--device", "cuda", "--format", "json", "--results", "hash"]
+        self.fail_each(SYMBOLS, arguments)
+        self.fail_each(LINK_SYMBOLS, [*arguments, "--tier", "jit", "--no-cache"])
+
+    def test_compiled_code_is_kept(self):
+        arguments = ["run", self.guest("core"), "--invoke", "count", "--args-from", "1..40", "--device", "cuda", "--format", "json"]
+        cold = json.loads(self.command(*arguments, "--tier", "jit", status=0).out)
+        for tier in ("jit", "auto"):
+            warm = json.loads(self.command(*arguments, "--tier", tier, status=0).out)
+            self.assertEqual((warm["tier"], warm["compiled"]["from_cache"]), ("jit", True))
+            self.assertEqual(warm["result_hash"], cold["result_hash"])
+
+    def fail_each(self, symbols, arguments):
         expected = json.loads(self.command(*arguments, status=0).out)["result_hash"]
-        for symbol in SYMBOLS:
+        for symbol in symbols:
             for code in (OUT_OF_MEMORY, LAUNCH_FAILED) if "Alloc" in symbol else (LAUNCH_FAILED,):
                 for number in range(1, 1000):
                     done = self.command(*arguments, environment={"WARPHIVE_FAKE_CUDA": f"fail={symbol}:{number}:{code}"})

@@ -23,13 +23,22 @@ constexpr std::uint32_t tile_lanes = 32;
 constexpr std::uint32_t block_threads = 128;
 // What the driver, kernels and their stacks need beside our allocations.
 constexpr std::uint64_t spare_bytes = std::uint64_t{768} << 20;
+// Of each resident lane where programs are linked: for calls of functions that call themselves or
+// through tables. The second part is what kernels and helpers take of it.
+constexpr std::uint32_t lane_stack_bytes = 8192;
+constexpr std::uint32_t kernel_stack_bytes = 2048;
+constexpr std::uint32_t most_registers = 255;
 
 // CUDA Driver API: CUdevice_attribute, CU_JIT_*, CU_MEMHOSTALLOC_*, CU_STREAM_*, CU_EVENT_*
 constexpr int attribute_multiprocessors = 16;
 constexpr int attribute_threads_per_multiprocessor = 39;
 constexpr int attribute_major = 75;
 constexpr int attribute_minor = 76;
+constexpr int limit_stack_size = 0;
 constexpr int jit_max_registers = 0;
+constexpr int jit_error_log = 5;
+constexpr int jit_error_log_bytes = 6;
+constexpr int jit_input_ptx = 1;
 constexpr unsigned host_portable = 1;
 constexpr unsigned host_mapped = 2;
 constexpr unsigned stream_non_blocking = 1;
@@ -132,18 +141,30 @@ class Timelines {
 class CudaExecutable final : public Executable {
  public:
   CudaExecutable(std::shared_ptr<const Context> context, CuModule module,
-                 std::array<CuFunction, kernel_count> functions)
-      : context_(std::move(context)), module_(module), functions_(functions) {}
+                 std::array<CuFunction, kernel_count> functions, std::vector<std::byte> binary)
+      : context_(std::move(context)),
+        module_(module),
+        functions_(functions),
+        binary_(std::move(binary)) {}
   ~CudaExecutable() override { (void)context_->call(context_->driver->module_unload, "", module_); }
   [[nodiscard]] CuFunction function(KernelId id) const {
     const auto index = static_cast<std::size_t>(id);
     return index < kernel_count ? functions_[index] : nullptr;
   }
+  [[nodiscard]] Result<std::uint64_t> address(const char* symbol) const override {
+    CuPointer pointer = 0;
+    std::size_t bytes = 0;
+    WARPHIVE_TRY(context_->call(context_->driver->module_global, "Finding a variable", &pointer,
+                                &bytes, module_, symbol));
+    return pointer;
+  }
+  [[nodiscard]] std::span<const std::byte> binary() const override { return binary_; }
 
  private:
   std::shared_ptr<const Context> context_;
   CuModule module_;
   std::array<CuFunction, kernel_count> functions_;
+  std::vector<std::byte> binary_;
 };
 
 Status check_range(const Buffer& buffer, std::uint64_t offset, std::uint64_t bytes) {
@@ -287,12 +308,21 @@ class CudaDevice final : public Device {
   }
   Result<std::unique_ptr<Executable>> load(const KernelImage& image) override {
     const Driver& driver = *context_->driver;
+    std::vector<std::byte> binary(image.binary.begin(), image.binary.end());
+    if (binary.empty() && !image.parts.empty()) {
+      WARPHIVE_TRY_ASSIGN(binary, link(image));
+    }
+    if (!binary.empty()) {
+      WARPHIVE_TRY(context_->call(driver.context_set_limit, "Making room for stacks",
+                                  limit_stack_size, std::size_t{lane_stack_bytes}));
+    }
+    const void* const code = binary.empty() ? static_cast<const void*>(image.ptx) : binary.data();
     CuModule module = nullptr;
     int options[] = {jit_max_registers};
     void* values[] = {reinterpret_cast<void*>(std::uintptr_t{image.registers})};
-    WARPHIVE_TRY(context_->call(driver.module_load, "Loading kernels", &module,
-                                static_cast<const void*>(image.ptx), image.registers == 0 ? 0u : 1u,
-                                static_cast<int*>(options), static_cast<void**>(values)));
+    WARPHIVE_TRY(context_->call(driver.module_load, "Loading kernels", &module, code,
+                                image.registers == 0 ? 0u : 1u, static_cast<int*>(options),
+                                static_cast<void**>(values)));
     std::array<CuFunction, kernel_count> functions = {};
     for (std::size_t i = 0; i < kernel_count; ++i) {
       const std::string name = std::string("warphive_") + kernel_names[i];
@@ -305,7 +335,7 @@ class CudaDevice final : public Device {
                          "Loading kernel ({}) failed: CUDA error {}.", name,
                          driver.describe(found));
     }
-    return std::make_unique<CudaExecutable>(context_, module, functions);
+    return std::make_unique<CudaExecutable>(context_, module, functions, std::move(binary));
   }
   Result<std::unique_ptr<Queue>> create_queue() override {
     CuStream stream = nullptr;
@@ -344,6 +374,46 @@ class CudaDevice final : public Device {
   }
 
  private:
+  Result<std::vector<std::byte>> link(const KernelImage& image) {
+    const Driver& driver = *context_->driver;
+    std::array<char, 4096> log = {};
+    int options[] = {jit_max_registers, jit_error_log, jit_error_log_bytes};
+    void* values[] = {reinterpret_cast<void*>(
+                          std::uintptr_t{image.registers == 0 ? most_registers : image.registers}),
+                      log.data(), reinterpret_cast<void*>(std::uintptr_t{log.size() - 1})};
+    CuLink link = nullptr;
+    WARPHIVE_TRY(context_->call(driver.link_create, "Linking kernels", 3u,
+                                static_cast<int*>(options), static_cast<void**>(values), &link));
+    Status status;
+    for (const std::string_view part : image.parts) {
+      if (!status) break;
+      // It wants the zero behind the text too.
+      std::string text(part);
+      status = context_->call(driver.link_add, "Linking kernels", link, jit_input_ptx,
+                              static_cast<void*>(text.data()), text.size() + 1, "part", 0u,
+                              static_cast<int*>(nullptr), static_cast<void**>(nullptr));
+    }
+    void* made = nullptr;
+    std::size_t bytes = 0;
+    if (status) {
+      status = context_->call(driver.link_complete, "Linking kernels", link, &made, &bytes);
+    }
+    std::vector<std::byte> binary;
+    if (status) {
+      const auto* first = static_cast<const std::byte*>(made);
+      binary.assign(first, first + bytes);
+    }
+    (void)context_->call(driver.link_destroy, "", link);
+    if (status) return binary;
+    std::string text = log.data();
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    const ErrorCode code = status.error().code() == ErrorCode::out_of_memory
+                               ? ErrorCode::out_of_memory
+                               : ErrorCode::unavailable;
+    return base::error(code, ErrorPhase::codegen, "{}{}", status.error().message(),
+                       text.empty() ? text : " The driver says: " + text);
+  }
+
   [[nodiscard]] std::uint64_t allowed() const {
     const std::uint64_t used = reserved_.load();
     return used <= info_.reserve_bytes ? info_.reserve_bytes - used : 0;
@@ -401,6 +471,10 @@ Result<DeviceInfo> describe_device(const Driver& driver, std::uint32_t ordinal) 
   info.reserve_bytes = std::numeric_limits<std::uint64_t>::max();
   info.tile_lanes = tile_lanes;
   info.reads_host_memory = false;
+  int version = 0;
+  if (driver.driver_version(&version) != CuResult::success) version = 0;
+  info.code_kind = fmt::format("sm_{}{} driver {}", major, minor, version);
+  info.lane_stack_bytes = lane_stack_bytes - kernel_stack_bytes;
   info.description =
       fmt::format("{}, compute capability {}.{}, {} multiprocessors, {}.{} GiB", name, major, minor,
                   processors, bytes / gibibyte, bytes % gibibyte * 10 / gibibyte);

@@ -19,6 +19,7 @@ using CuModule = struct CuModuleTag*;
 using CuFunction = struct CuFunctionTag*;
 using CuStream = struct CuStreamTag*;
 using CuEvent = struct CuEventTag*;
+using CuLink = struct CuLinkTag*;
 
 enum class CuResult : int {
   success = 0,
@@ -45,6 +46,7 @@ enum class CuResult : int {
   X(context_retain, cuDevicePrimaryCtxRetain, (CuContext * context, CuDevice device))              \
   X(context_release, cuDevicePrimaryCtxRelease_v2, (CuDevice device))                              \
   X(context_set_current, cuCtxSetCurrent, (CuContext context))                                     \
+  X(context_set_limit, cuCtxSetLimit, (int limit, std::size_t value))                              \
   X(memory_info, cuMemGetInfo_v2, (std::size_t* free, std::size_t* total))                         \
   X(memory_alloc, cuMemAlloc_v2, (CuPointer * pointer, std::size_t bytes))                         \
   X(memory_free, cuMemFree_v2, (CuPointer pointer))                                                \
@@ -69,6 +71,14 @@ enum class CuResult : int {
   X(module_unload, cuModuleUnload, (CuModule module))                                              \
   X(module_function, cuModuleGetFunction,                                                          \
     (CuFunction * function, CuModule module, const char* name))                                    \
+  X(module_global, cuModuleGetGlobal_v2,                                                           \
+    (CuPointer * pointer, std::size_t* bytes, CuModule module, const char* name))                  \
+  X(link_create, cuLinkCreate_v2, (unsigned count, int* options, void** values, CuLink* link))     \
+  X(link_add, cuLinkAddData_v2,                                                                    \
+    (CuLink link, int type, void* data, std::size_t bytes, const char* name, unsigned count,       \
+     int* options, void** values))                                                                 \
+  X(link_complete, cuLinkComplete, (CuLink link, void** binary, std::size_t* bytes))               \
+  X(link_destroy, cuLinkDestroy, (CuLink link))                                                    \
   X(launch, cuLaunchKernel,                                                                        \
     (CuFunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,     \
      unsigned block_y, unsigned block_z, unsigned shared_bytes, CuStream stream, void** params,    \

@@ -30,6 +30,7 @@ using namespace warphive::hal::cuda;  // NOLINT(google-build-using-namespace): t
 
 constexpr unsigned char poison = 0xdb;
 constexpr std::size_t page = 4096;
+constexpr const char* linked_text = "// linked\n.visible .entry warphive_run(";
 
 struct Kernel {
   warphive::kernels::DeviceKernel run;
@@ -61,6 +62,12 @@ struct Stream {
 struct Event {
   Stream* stream = nullptr;  // where it was recorded
   std::shared_ptr<std::atomic<bool>> reached = std::make_shared<std::atomic<bool>>(false);
+};
+
+struct Link {
+  bool has_kernel = false;
+  bool has_code = false;
+  std::string binary;
 };
 
 struct Fake {
@@ -315,6 +322,10 @@ WARPHIVE_FAKE(cuEventDestroy_v2)(CuEvent event) {
   delete reinterpret_cast<Event*>(event);
   return CuResult::success;
 }
+WARPHIVE_FAKE(cuCtxSetLimit)(int, std::size_t) {
+  WARPHIVE_ENTER(cuCtxSetLimit);
+  return CuResult::success;
+}
 WARPHIVE_FAKE(cuModuleLoadDataEx)(CuModule* module, const void* image, unsigned, int*, void**) {
   WARPHIVE_ENTER(cuModuleLoadDataEx);
   *module = reinterpret_cast<CuModule>(const_cast<void*>(image));
@@ -329,16 +340,59 @@ WARPHIVE_FAKE(cuModuleGetFunction)(CuFunction* function, CuModule module, const 
   }
   // The conformance suite's module says that it is.
   const bool is_suite = text.find(warphive::hal::cts::word_kernels_mark) != std::string_view::npos;
+  const bool is_linked = text == linked_text;
   Kernel kernel = is_suite ? Kernel{warphive::hal::cts::word_kernel(name),
                                     sizeof(warphive::hal::cts::WordParams)}
                            : Kernel{warphive::kernels::device_kernel_on_host(name),
                                     warphive::kernels::device_kernel_params(name)};
+  if (is_linked) kernel.run = warphive::kernels::compiled_run_on_host();
   if (kernel.run == nullptr) return CuResult::not_found;
   Fake& state = fake();
   const std::lock_guard lock(state.mutex);
-  Kernel& kept = state.kernels[std::string(is_suite ? "suite " : "") + name];
+  Kernel& kept = state.kernels[std::string(is_suite    ? "suite "
+                                           : is_linked ? "linked "
+                                                       : "") +
+                               name];
   kept = kernel;
   *function = reinterpret_cast<CuFunction>(&kept);
+  return CuResult::success;
+}
+WARPHIVE_FAKE(cuModuleGetGlobal_v2)(CuPointer* pointer, std::size_t* bytes, CuModule module,
+                                    const char* name) {
+  WARPHIVE_ENTER(cuModuleGetGlobal_v2);
+  if (std::string_view(reinterpret_cast<const char*>(module)) != linked_text ||
+      std::string_view(name) != "warphive_native") {
+    return CuResult::not_found;
+  }
+  *pointer = reinterpret_cast<CuPointer>(&warphive::kernels::compiled_code_on_host());
+  *bytes = sizeof(warphive::abi::NativeCode);
+  return CuResult::success;
+}
+WARPHIVE_FAKE(cuLinkCreate_v2)(unsigned, int*, void**, CuLink* link) {
+  WARPHIVE_ENTER(cuLinkCreate_v2);
+  *link = reinterpret_cast<CuLink>(new Link);
+  return CuResult::success;
+}
+WARPHIVE_FAKE(cuLinkAddData_v2)(CuLink link, int, void* data, std::size_t bytes, const char*,
+                                unsigned, int*, void**) {
+  WARPHIVE_ENTER(cuLinkAddData_v2);
+  const std::string_view text(static_cast<const char*>(data), bytes);
+  reinterpret_cast<Link*>(link)->has_kernel |=
+      text.find(".entry warphive_run(") != std::string_view::npos;
+  reinterpret_cast<Link*>(link)->has_code |= text.find("warphive_native") != std::string_view::npos;
+  return bytes == 0 || text.back() != 0 ? CuResult::invalid_value : CuResult::success;
+}
+WARPHIVE_FAKE(cuLinkComplete)(CuLink link, void** binary, std::size_t* bytes) {
+  WARPHIVE_ENTER(cuLinkComplete);
+  Link& state = *reinterpret_cast<Link*>(link);
+  if (!state.has_kernel || !state.has_code) return CuResult::invalid_value;
+  state.binary = linked_text;
+  *binary = state.binary.data();
+  *bytes = state.binary.size() + 1;
+  return CuResult::success;
+}
+WARPHIVE_FAKE(cuLinkDestroy)(CuLink link) {
+  delete reinterpret_cast<Link*>(link);
   return CuResult::success;
 }
 WARPHIVE_FAKE(cuLaunchKernel)(CuFunction function, unsigned grid_x, unsigned, unsigned,
