@@ -5,23 +5,33 @@
 usage: device_suite.py WARPHIVE FOLDER OUT [--only check spec speed scale]
 """
 import argparse
+import concurrent.futures
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import time
 
 # name, second argument, instances on the GPU, on the CPU
 PROGRAMS = [
-    ("alu", 20_000, 131_072, 4_096),
-    ("collatz", 200, 131_072, 4_096),
-    ("fibr", 16, 131_072, 4_096),
-    ("mandel", 12, 131_072, 4_096),
-    ("queens", 5, 131_072, 4_096),
-    ("lev", 40, 131_072, 4_096),
-    ("sort", 400, 131_072, 4_096),
-    ("sieve", 2_000, 131_072, 4_096),
-    ("sha", 8, 131_072, 4_096),
+    ("alu", 200_000, 131_072, 32_768),
+    ("collatz", 2_000, 131_072, 32_768),
+    ("fibr", 20, 131_072, 32_768),
+    ("mandel", 24, 131_072, 32_768),
+    ("queens", 6, 131_072, 32_768),
+    ("lev", 60, 131_072, 32_768),
+    ("sort", 1_000, 131_072, 32_768),
+    ("sieve", 10_000, 131_072, 32_768),
+    ("sha", 32, 131_072, 32_768),
+    ("coremark_like", 2, 16_384, 16_384),
+    ("json", 2, 4_096, 4_096),
+]
+# label, whether on the GPU, options
+KINDS = [
+    ("gpu_jit", True, ("--device", "cuda", "--tier", "jit")),
+    ("gpu_interp", True, ("--device", "cuda", "--tier", "interp")),
+    ("cpu_jit", False, ("--device", "cpu", "--tier", "jit")),
 ]
 
 
@@ -45,10 +55,11 @@ def run(binary, *arguments, timeout=240):
 def scale(binary, guests):
     """From one instance to a million, stops, and what does not fit."""
     rows = []
-    for name, size in [("alu", 20_000), ("sieve", 2_000)]:
+    for name, size, tier in [("alu", 20_000, "interp"), ("alu", 200_000, "jit"), ("sieve", 10_000, "jit")]:
         for count in [10**power for power in range(7)]:
-            result, why = run(binary, guests / f"{name}.wasm", "--invoke", "run", "--args-from", f"1..{count}", "--args", size, "--device", "cuda")
-            row = {"program": name, "instances": count, "why": why}
+            result, why = run(binary, guests / f"{name}.wasm", "--invoke", "run", "--args-from", f"1..{count}", "--args", size,
+                              "--device", "cuda", "--tier", tier)
+            row = {"program": name, "tier": tier, "instances": count, "why": why}
             if result is not None:
                 row |= {key: result["seconds"][key] for key in ("spawn", "run", "harvest", "total")}
                 row |= {"wall": result["wall"], "rate": result["instructions"] / result["seconds"]["run"] / 1e9}
@@ -70,16 +81,41 @@ def scale(binary, guests):
 
 def compare(binary, guests, name, size, count, extra=()):
     arguments = [guests / f"{name}.wasm", "--invoke", "run", "--args-from", f"1..{count}", "--args", size, *extra]
-    gpu, why = run(binary, *arguments, "--device", "cuda")
-    if gpu is None:
-        return f"cuda: {why}"
     cpu, why = run(binary, *arguments, "--device", "cpu")
     if cpu is None:
         return f"cpu: {why}"
-    for key in ("result_hash", "instructions", "exits"):
-        if gpu[key] != cpu[key]:
-            return f"{key} differs: {gpu[key]} on cuda, {cpu[key]} on cpu"
+    for tier in ("interp", "jit"):
+        gpu, why = run(binary, *arguments, "--device", "cuda", "--tier", tier)
+        if gpu is None:
+            return f"cuda {tier}: {why}"
+        for key in ("result_hash", "instructions", "exits"):
+            if gpu[key] != cpu[key]:
+                return f"{key} differs: {gpu[key]} on cuda {tier}, {cpu[key]} on cpu"
     return None
+
+
+def spec(binary, folder, executor, processes):
+    """The specification's suite, its files dealt to processes."""
+    files = sorted(str(path) for path in (folder / "spec").glob("*.json"))
+    started = time.monotonic()
+
+    def one(share):
+        command = [binary, "spec", "--executor", executor, "--expected-failures",
+                   str(folder / "expected_failures" / "interp.cpu.txt"), *share]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=400)
+        except subprocess.TimeoutExpired as late:
+            return ["no end within 400 s", *(late.stdout or b"").decode().strip().splitlines()[-5:]]
+        return (done.stdout + done.stderr).strip().splitlines()[-8:]
+
+    with concurrent.futures.ThreadPoolExecutor(processes) as pool:
+        tails = list(pool.map(one, [files[i::processes] for i in range(processes)]))
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    for tail in tails:
+        for number, kind in re.findall(r"(\d+) (passed|failed|skipped)", " ".join(tail)):
+            counts[kind] += int(number)
+    return {"executor": executor, "seconds": time.monotonic() - started, **counts,
+            "other": [line for tail in tails for line in tail if "passed" not in line]}
 
 
 def main():
@@ -96,6 +132,7 @@ def main():
 
     if "check" in options.only:
         for name, size, _, _ in PROGRAMS:
+            size = max(1, size // 10)
             for count, extra in [(1, ()), (33, ()), (3_000, ()), (1_000, ("--fuel", "5000", "--memory-hash"))]:
                 why = compare(binary, guests, name, size, count, extra)
                 report["check"][f"{name} x {count} {' '.join(extra)}"] = why or "equal"
@@ -105,36 +142,26 @@ def main():
             print(f"checked {name}", flush=True)
 
     if "spec" in options.only:
-        files = sorted(str(path) for path in (options.folder / "spec").glob("*.json"))
-        started = time.monotonic()
-        try:
-            done = subprocess.run([binary, "spec", "--executor", "interp.cuda", "--expected-failures",
-                                   str(options.folder / "expected_failures" / "interp.cpu.txt"), *files],
-                                  capture_output=True, text=True, timeout=300)
-            tail = (done.stdout + done.stderr).strip().splitlines()[-15:]
-        except subprocess.TimeoutExpired as late:
-            tail = ["no end within 300 s", *(late.stdout or b"").decode().strip().splitlines()[-15:]]
-        report["spec"] = {"seconds": time.monotonic() - started, "tail": tail}
-        print("spec:", *tail, sep="\n  ", flush=True)
+        report["spec"] = [spec(binary, options.folder, "interp.cuda", 8), spec(binary, options.folder, "jit.cuda", 8)]
+        for row in report["spec"]:
+            failed += row["failed"]
+            print("spec:", row, flush=True)
 
     if "speed" in options.only:
-        print(f"{'program':10} {'GPU Ginsn/s':>12} {'CPU jit Ginsn/s':>16} {'CPU interp':>12} {'GPU/jit':>8}")
+        print(f"{'program':14} " + " ".join(f"{label:>12}" for label, _, _ in KINDS) + "   G guest instructions/s")
         for name, size, many, few in PROGRAMS:
             row = {"program": name, "size": size}
-            for label, count, extra in [("gpu", many, ("--device", "cuda")),
-                                        ("cpu_jit", few, ("--device", "cpu", "--tier", "jit")),
-                                        ("cpu_interp", few, ("--device", "cpu", "--tier", "interp"))]:
+            for label, on_gpu, extra in KINDS:
+                count = many if on_gpu else few
                 result, why = run(binary, guests / f"{name}.wasm", "--invoke", "run", "--args-from", f"1..{count}", "--args", size, *extra)
                 row[label] = {"why": why} if result is None else {
-                    "instances": count, "run": result["seconds"]["run"], "spawn": result["seconds"]["spawn"],
-                    "harvest": result["seconds"]["harvest"], "load": result["seconds"]["load"], "wall": result["wall"],
-                    "instructions": result["instructions"],
-                    "rate": result["instructions"] / result["seconds"]["run"] / 1e9}
+                    "instances": count, **{key: result["seconds"][key] for key in ("load", "spawn", "run", "harvest")},
+                    "compiled": result.get("compiled"), "tier": result["tier"], "wall": result["wall"],
+                    "instructions": result["instructions"], "rate": result["instructions"] / result["seconds"]["run"] / 1e9}
             report["speed"].append(row)
-            rates = [row[label].get("rate", 0) for label in ("gpu", "cpu_jit", "cpu_interp")]
-            print(f"{name:10} {rates[0]:12.2f} {rates[1]:16.2f} {rates[2]:12.2f} {rates[0] / rates[1] if rates[1] else 0:8.2f}"
-                  f"   spawn {row['gpu'].get('spawn', 0):.3f} run {row['gpu'].get('run', 0):.4f} harvest {row['gpu'].get('harvest', 0):.4f} "
-                  f"{row['gpu'].get('why', '')}", flush=True)
+            print(f"{name:14} " + " ".join(f"{row[label].get('rate', 0):12.2f}" for label, _, _ in KINDS)
+                  + f"   run {row['gpu_jit'].get('run', 0):.4f} load {row['gpu_jit'].get('load', 0):.2f} {row['gpu_jit'].get('why', '')}",
+                  flush=True)
     if "scale" in options.only:
         report["scale"] = scale(binary, guests)
     options.out.mkdir(parents=True, exist_ok=True)

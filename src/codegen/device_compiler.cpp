@@ -192,10 +192,6 @@ class DeviceCompiler {
     llvm::Type* i32 = llvm::Type::getInt32Ty(context);
     llvm::Type* pointer = llvm::PointerType::get(context, 0);
     const auto number = [&](std::uint64_t value) { return llvm::ConstantInt::get(i32, value); };
-    const auto code = [&](const std::string& symbol) -> llvm::Constant* {
-      llvm::FunctionType* type = llvm::FunctionType::get(llvm::Type::getVoidTy(context), false);
-      return llvm::cast<llvm::Constant>(unit.getOrInsertFunction(symbol, type).getCallee());
-    };
     // Arrays are in the global address space, what points to them is generic.
     const auto array = [&](llvm::ArrayRef<llvm::Constant*> items, llvm::Type* type,
                            const char* name) -> llvm::Constant* {
@@ -212,7 +208,7 @@ class DeviceCompiler {
     for (std::uint32_t i = 0; i < functions_.size(); ++i) {
       const std::uint32_t type = module_.functions[i].type;
       items.push_back(llvm::ConstantStruct::get(
-          target_type, {code(function_symbol(i)), code(thunk_symbol(type)), number(type),
+          target_type, {emitter.declare_function(i), emitter.declare_thunk(type), number(type),
                         number(static_cast<std::uint64_t>(functions_[i]))}));
     }
     llvm::Constant* targets = array(items, target_type, "targets");
@@ -220,7 +216,7 @@ class DeviceCompiler {
     auto* resume_type = llvm::StructType::get(context, {i32, i32, pointer});
     for (const std::uint32_t insn : resumes) {
       items.push_back(llvm::ConstantStruct::get(
-          resume_type, {number(insn), number(0), code(resume_symbol(insn))}));
+          resume_type, {number(insn), number(0), emitter.declare_resume(insn)}));
     }
     llvm::Constant* all_resumes = array(items, resume_type, "resumes");
     auto* native_type = llvm::StructType::get(context, {pointer, pointer, i32, i32});

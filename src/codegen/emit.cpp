@@ -78,9 +78,7 @@ class Emitter::FunctionEmitter : FunctionFrame {
     }
     if (!at_block && after == ir::none) return false;
     is_resume_ = true;
-    fn_ = types_.declare(resume_symbol(base_ + inst),
-                         llvm::FunctionType::get(
-                             types_.i64, {types_.context_pointer, types_.i64, types_.i64}, false));
+    fn_ = types_.declare(resume_symbol(base_ + inst), types_.resume());
     begin();
     set_fuel(fn_->getArg(2));
     const SlotRange live =
@@ -590,7 +588,7 @@ void Emitter::mark_offsets() {
 
 void Emitter::add_refusal(std::uint32_t function) {
   const std::uint32_t type = source_.module->functions[function].type;
-  llvm::Function* f = types_->declare_guest(function_symbol(function), types_->function(type));
+  llvm::Function* f = declare_function(function);
   llvm::Function* refuse = types_->declare_guest(refuse_symbol(type), types_->function(type));
   Builder b(llvm::BasicBlock::Create(context_, "entry", f));
   std::vector<llvm::Value*> args;
@@ -624,9 +622,7 @@ void Emitter::add_stubs(std::uint32_t type_index) {
   }
   b.CreateRet(code);
 
-  llvm::Function* thunk = t.declare(
-      thunk_symbol(type_index),
-      llvm::FunctionType::get(t.i64, {t.context_pointer, t.i64, t.i64, t.pointer}, false));
+  llvm::Function* thunk = t.declare(thunk_symbol(type_index), t.thunk());
   b.SetInsertPoint(llvm::BasicBlock::Create(context_, "entry", thunk));
   std::vector<llvm::Value*> args{thunk->getArg(0), thunk->getArg(1), thunk->getArg(2)};
   lane = t.target.lane(t, b, thunk);
@@ -671,6 +667,17 @@ void Emitter::add_function(std::uint32_t function, const FunctionAnalysis& analy
 bool Emitter::add_resume(std::uint32_t function, std::uint32_t inst,
                          const FunctionAnalysis& analysis) {
   return FunctionEmitter(*this, function, analysis).emit_resume(inst);
+}
+
+llvm::Function* Emitter::declare_function(std::uint32_t function) {
+  const std::uint32_t type = source_.module->functions[function].type;
+  return types_->declare_guest(function_symbol(function), types_->function(type));
+}
+llvm::Function* Emitter::declare_thunk(std::uint32_t type) {
+  return types_->declare(thunk_symbol(type), types_->thunk());
+}
+llvm::Function* Emitter::declare_resume(std::uint32_t insn) {
+  return types_->declare(resume_symbol(insn), types_->resume());
 }
 
 bool starts_in_loop(const ir::Function& function, const FunctionAnalysis& analysis) {

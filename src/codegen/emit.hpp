@@ -53,6 +53,10 @@ class Emitter {
   bool add_resume(std::uint32_t function, std::uint32_t inst, const FunctionAnalysis& analysis);
   /// A function that is never compiled: calls of it refuse.
   void add_refusal(std::uint32_t function);
+  // Code of other modules, with the types that it has there: linkers look at them.
+  llvm::Function* declare_function(std::uint32_t function);
+  llvm::Function* declare_thunk(std::uint32_t type);
+  llvm::Function* declare_resume(std::uint32_t insn);
   [[nodiscard]] llvm::Module& module() { return *module_; }
 
  private:

@@ -76,6 +76,12 @@ struct EmitTypes {
     for (const ir::ValueType param : type.params) params.push_back(of(param));
     return llvm::FunctionType::get(result(type), params, false);
   }
+  [[nodiscard]] llvm::FunctionType* thunk() const {
+    return llvm::FunctionType::get(i64, {context_pointer, i64, i64, pointer}, false);
+  }
+  [[nodiscard]] llvm::FunctionType* resume() const {
+    return llvm::FunctionType::get(i64, {context_pointer, i64, i64}, false);
+  }
   llvm::Function* declare(const std::string& name, llvm::FunctionType* type) {
     if (llvm::Function* found = module.getFunction(name)) return found;
     auto* f = llvm::Function::Create(type, llvm::Function::ExternalLinkage, name, module);

@@ -126,8 +126,10 @@ class TileMachine {
   // For compiled code: see exec/native_helpers.hpp.
   static TileMachine at(TileContext& context, uint64_t frame, int64_t fuel, uint32_t insn) {
     context.depth = context.max_depth - static_cast<uint32_t>(frame >> 32);
-    return {context.insns + insn, context.stack_end - slot_bytes(static_cast<uint32_t>(frame)),
-            fuel, &context};
+    TileMachine m(context.insns + insn,
+                  context.stack_end - slot_bytes(static_cast<uint32_t>(frame)), fuel, &context);
+    m.fetch();
+    return m;
   }
   static int64_t call_thunk(const abi::NativeTarget& target, TileContext& context, uint64_t frame,
                             int64_t fuel);

@@ -60,6 +60,11 @@ def check_text(name, units):
                 yield f"{name}: unit {i} has {found.group(0)!r}"
 
 
+def called(units):
+    """What code of the units calls by name."""
+    return {symbol for unit in units for symbol in re.findall(r"\bcall(?:\.uni)?\s*(?:\([^)]*\),\s*)?([A-Za-z]\w*),", unit.read_text())}
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("warphive")
@@ -124,9 +129,14 @@ def main():
             for arch in ARCHITECTURES:
                 objects = [options.work / source.with_suffix(f".{arch}.cubin").name for source in [*parts, options.helpers]]
                 text = run([linker, f"-arch={arch}", "-v", *objects, "-o", options.work / f"{name}.{arch}.linked"])
-                if "warphive_run_native" not in text:
+                if "warphive_run" not in text:
                     print(f"FAIL {name}: the linked program has no kernel: {text}")
                     return 1
+                linked = (options.work / f"{name}.{arch}.linked").read_bytes()
+                for symbol in called(parts):
+                    if linked.count(b"\0.text." + symbol.encode() + b"\0") == 0:
+                        print(f"FAIL {name}: the linker dropped {symbol}")
+                        return 1
                 if options.figures and arch == "sm_90":
                     print(f"{name:14} {' '.join(line.split(':', 1)[-1].strip() for line in text.splitlines() if 'registers' in line)}")
     print(f"{len(jobs)} units assembled{'' if linker is None else f', {min(len(units), LINKED_PROGRAMS) * len(ARCHITECTURES)} programs linked'}")

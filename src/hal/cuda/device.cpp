@@ -25,8 +25,8 @@ constexpr std::uint32_t block_threads = 128;
 constexpr std::uint64_t spare_bytes = std::uint64_t{768} << 20;
 // Of each resident lane where programs are linked: for calls of functions that call themselves or
 // through tables. The second part is what kernels and helpers take of it.
-constexpr std::uint32_t lane_stack_bytes = 8192;
-constexpr std::uint32_t kernel_stack_bytes = 2048;
+constexpr std::uint32_t lane_stack_bytes = 16384;
+constexpr std::uint32_t kernel_stack_bytes = 8192;
 constexpr std::uint32_t most_registers = 255;
 
 // CUDA Driver API: CUdevice_attribute, CU_JIT_*, CU_MEMHOSTALLOC_*, CU_STREAM_*, CU_EVENT_*
