@@ -425,7 +425,8 @@ class Emitter::FunctionEmitter : FunctionFrame {
   };
 
   llvm::Value* callee_code(std::uint32_t function, llvm::FunctionType* type) {
-    if (source_.linked == nullptr || (*source_.linked)[function]) {
+    const bool is_linked = source_.linked == nullptr || (*source_.linked)[function];
+    if (is_linked && !types_.target.calls_by_table(index_, function)) {
       return types_.declare_guest(function_symbol(function), type);
     }
     const std::uint64_t at =
@@ -490,7 +491,8 @@ class Emitter::FunctionEmitter : FunctionFrame {
       args.push_back(value);
     }
     llvm::CallInst* call = types_.call_guest(b_, callee.type, callee.code, args);
-    if (inst.op == Op::call_indirect && types_.target.is_divergent()) call->setConvergent();
+    const bool is_direct = llvm::isa<llvm::Function>(callee.code);
+    if (!is_direct && types_.target.is_divergent()) call->setConvergent();
     llvm::Value* left = call;
     const auto outputs = a_.range(site.outputs);
     if (signature.results.size() == 1) {

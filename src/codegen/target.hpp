@@ -98,6 +98,11 @@ class Target {
   /// Whether lanes that run together may call different functions at one place, which code must
   /// then say.
   [[nodiscard]] virtual bool is_divergent() const { return false; }
+  /// Whether a direct call of one function in another must be made through abi::NativeTarget.
+  [[nodiscard]] virtual bool calls_by_table(std::uint32_t /*caller*/,
+                                            std::uint32_t /*callee*/) const {
+    return false;
+  }
   /// Whether there is code for ops on vectors; values of that type pass through signatures anyway.
   [[nodiscard]] virtual bool has_vectors() const { return true; }
   [[nodiscard]] virtual std::size_t offset(Field field) const = 0;

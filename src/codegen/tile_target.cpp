@@ -193,7 +193,7 @@ class NvptxLane final : public TileLane {
 }  // namespace
 
 TileTarget::TileTarget(const ir::Module& program, const abi::TileShape& shape)
-    : shape_(shape), may_nest_(CallCycles(program).in_cycle) {
+    : shape_(shape), in_cycle_(CallCycles(program).in_cycle), may_nest_(in_cycle_) {
   for (std::uint32_t i = 0; i < program.functions.size(); ++i) {
     for (const ir::Inst& inst : program.functions[i].code) {
       // Who calls through a table may come to itself again.

@@ -49,10 +49,17 @@ class TileTarget : public Target {
   [[nodiscard]] std::size_t offset(Field field) const override;
   [[nodiscard]] bool checks_native_stack(const ir::Module& module,
                                          std::uint32_t function) const override;
+  /// In functions that call themselves, also by way of others, as far as it sees, ptxas (13.0)
+  /// takes branches to go the same way in all lanes of a warp, and keeps values of what joins in
+  /// registers that the warp has once. So it must not see the cycle.
+  [[nodiscard]] bool calls_by_table(std::uint32_t caller, std::uint32_t callee) const override {
+    return in_cycle_[caller] && in_cycle_[callee];
+  }
 
  private:
   abi::TileShape shape_;
-  std::vector<bool> may_nest_;  // by function: in a cycle of calls, or called indirectly
+  std::vector<bool> in_cycle_;  // by function: among direct calls
+  std::vector<bool> may_nest_;  // by function: in a cycle of calls, or it calls indirectly
 };
 
 /// Host code for lanes in tiles.

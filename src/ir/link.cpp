@@ -280,7 +280,7 @@ class Linker {
     added_.clear();
     for (const Function& function : source_->functions) {
       if (function.import) {
-        WARPHIVE_TRY_ASSIGN(const std::uint32_t index, import_function(function));
+        WARPHIVE_TRY_ASSIGN(const std::uint32_t index, import_function(*function.import, function));
         functions_.push_back(index);
         continue;
       }
@@ -294,8 +294,7 @@ class Linker {
     return {};
   }
 
-  Result<std::uint32_t> import_function(const Function& function) {
-    const Import& import = *function.import;
+  Result<std::uint32_t> import_function(const Import& import, const Function& function) {
     const std::uint32_t type = types_[function.type];
     const std::string wanted = to_string(program_.types[type]);
     WARPHIVE_TRY_ASSIGN(const Export* found, find(import, EntityKind::function, wanted));
