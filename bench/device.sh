@@ -20,6 +20,8 @@ case ${1:-} in
     done
     cp -r tests/spec/expected_failures "$work/"
     cp bench/device_suite.py "$work/"
+    library=$(find .venv/lib -name '_libwasmtime.so' 2>/dev/null | head -1)
+    if [[ -n $library ]]; then cp build/release/bin/wasmtime_peer "$library" "$work/"; fi
     tar -C "$work" -czf .carry/device.tar.gz .
     ls -l .carry/device.tar.gz
     ;;

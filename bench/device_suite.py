@@ -9,6 +9,7 @@ import concurrent.futures
 import json
 import pathlib
 import re
+import statistics
 import subprocess
 import sys
 import time
@@ -33,6 +34,34 @@ KINDS = [
     ("gpu_interp", True, ("--device", "cuda", "--tier", "interp")),
     ("cpu_jit", False, ("--device", "cpu", "--tier", "jit")),
 ]
+# Options of bench/peers/wasmtime_peer.cpp; all on all cores.
+PEERS = [
+    ("wasmtime", ("--mode", "reuse")),
+    ("wasmtime_fuel", ("--mode", "reuse", "--fuel")),
+    ("wasmtime_fresh", ("--mode", "fresh")),
+]
+
+
+def peer(folder, name, size, count, extra):
+    """Calls by wasmtime, where the package has it."""
+    if not (folder / "wasmtime_peer").exists():
+        return {"why": "the package has no wasmtime"}
+    command = [folder / "wasmtime_peer", folder / "_libwasmtime.so", folder / "guests" / f"{name}.wasm", "--from", "1", "--count", str(count),
+               "--arg", str(size), *extra]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    if done.returncode != 0:
+        return {"why": done.stderr.strip()}
+    report = json.loads(done.stdout)
+    return {"instances": count, "run": report["seconds"]}
+
+
+def ratio(ours, theirs):
+    return round(ours / theirs, 3) if theirs else None
+
+
+def end_to_end(row):
+    seconds = sum(row.get(key, 0) for key in ("spawn", "run", "harvest"))
+    return row["instances"] / seconds if seconds else 0
 
 
 def run(binary, *arguments, timeout=240):
@@ -125,6 +154,7 @@ def main():
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--only", nargs="*", default=["check", "spec", "speed", "scale"])
     options = parser.parse_args()
+    options.folder = options.folder.resolve()
     binary, guests = options.warphive, options.folder / "guests"
     failed = 0
     report = {"devices": subprocess.run([binary, "devices"], capture_output=True, text=True).stdout, "check": {}, "speed": []}
@@ -148,7 +178,8 @@ def main():
             print("spec:", row, flush=True)
 
     if "speed" in options.only:
-        print(f"{'program':14} " + " ".join(f"{label:>12}" for label, _, _ in KINDS) + "   G guest instructions/s")
+        labels = [label for label, *_ in (*KINDS, *PEERS)]
+        print(f"{'program':14} " + " ".join(f"{label:>13}" for label in labels) + "   1,000 instances/s, compiled over wasmtime")
         for name, size, many, few in PROGRAMS:
             row = {"program": name, "size": size}
             for label, on_gpu, extra in KINDS:
@@ -158,10 +189,22 @@ def main():
                     "instances": count, **{key: result["seconds"][key] for key in ("load", "spawn", "run", "harvest")},
                     "compiled": result.get("compiled"), "tier": result["tier"], "wall": result["wall"],
                     "instructions": result["instructions"], "rate": result["instructions"] / result["seconds"]["run"] / 1e9}
+            for label, extra in PEERS:
+                row[label] = peer(options.folder, name, size, few, extra)
             report["speed"].append(row)
-            print(f"{name:14} " + " ".join(f"{row[label].get('rate', 0):12.2f}" for label, _, _ in KINDS)
-                  + f"   run {row['gpu_jit'].get('run', 0):.4f} load {row['gpu_jit'].get('load', 0):.2f} {row['gpu_jit'].get('why', '')}",
-                  flush=True)
+            each = {label: row[label]["instances"] / row[label]["run"] if row[label].get("run") else 0 for label in labels}
+            row["over_wasmtime"] = {
+                "run": ratio(each["gpu_jit"], each["wasmtime"]),
+                "run, peer with fuel": ratio(each["gpu_jit"], each["wasmtime_fuel"]),
+                "end to end": ratio(end_to_end(row["gpu_jit"]), each["wasmtime_fresh"]),
+                "interpreted": ratio(each["gpu_interp"], each["wasmtime"])}
+            print(f"{name:14} " + " ".join(f"{each[label] / 1e3:13.1f}" for label in labels)
+                  + f"   {row['over_wasmtime']} load {row['gpu_jit'].get('load', 0):.2f} {row['gpu_jit'].get('why', '')}", flush=True)
+        for key in ("run", "run, peer with fuel", "end to end", "interpreted"):
+            nine = [row["over_wasmtime"][key] for row in report["speed"][:9]]
+            if all(nine):
+                report.setdefault("geometric_mean_of_nine", {})[key] = round(statistics.geometric_mean(nine), 2)
+        print(report.get("geometric_mean_of_nine"), flush=True)
     if "scale" in options.only:
         report["scale"] = scale(binary, guests)
     options.out.mkdir(parents=True, exist_ok=True)

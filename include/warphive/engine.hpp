@@ -20,11 +20,12 @@ namespace detail {
 struct EngineData;
 }  // namespace detail
 
-/// How instances run. Results are the same. CUDA devices interpret.
+/// How instances run. Results are the same.
 enum class Tier : std::uint8_t {
-  automatic,  // interpreted at once, compiled in the background when it has run for long enough
+  automatic,  // interpreted at once, compiled in the background when it has run for long enough;
+              // on CUDA devices compiled if the cache has the code, else interpreted
   interp,
-  jit,  // compiled when it is linked; CPU device only
+  jit,  // compiled when it is linked
 };
 
 /// What compiling one program may take. What is left of it when a limit is reached stays
@@ -63,8 +64,7 @@ struct LinkItem {
 /// compiled in the background, if any: up to seconds.
 class Engine {
  public:
-  /// Errors: unavailable (no such device here, with the reason; a tier that it has not), not_found
-  /// (an unknown device).
+  /// Errors: unavailable (no such device here, with the reason), not_found (an unknown device).
   static Result<Engine> create(const EngineOptions& options = {});
   /// What is on this machine; never fails.
   static std::vector<DeviceInfo> devices();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/tile_target.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 
@@ -193,12 +194,12 @@ class NvptxLane final : public TileLane {
 }  // namespace
 
 TileTarget::TileTarget(const ir::Module& program, const abi::TileShape& shape)
-    : shape_(shape), in_cycle_(CallCycles(program).in_cycle), may_nest_(in_cycle_) {
-  for (std::uint32_t i = 0; i < program.functions.size(); ++i) {
-    for (const ir::Inst& inst : program.functions[i].code) {
-      // Who calls through a table may come to itself again.
-      if (inst.op == ir::Op::call_indirect) may_nest_[i] = true;
-    }
+    : shape_(shape), in_cycle_(CallCycles(program).in_cycle) {
+  for (const ir::Function& function : program.functions) {
+    calls_.push_back(
+        std::any_of(function.code.begin(), function.code.end(), [](const ir::Inst& inst) {
+          return inst.op == ir::Op::call || inst.op == ir::Op::call_indirect;
+        }));
   }
 }
 
@@ -235,7 +236,7 @@ std::size_t TileTarget::offset(Field field) const {
 }
 
 bool TileTarget::checks_native_stack(const ir::Module&, std::uint32_t function) const {
-  return may_nest_[function];
+  return calls_[function];
 }
 
 void SimTarget::describe(llvm::Function& function) const { host_code().describe(function); }

@@ -59,7 +59,7 @@ class TileTarget : public Target {
  private:
   abi::TileShape shape_;
   std::vector<bool> in_cycle_;  // by function: among direct calls
-  std::vector<bool> may_nest_;  // by function: in a cycle of calls, or it calls indirectly
+  std::vector<bool> calls_;     // by function: others
 };
 
 /// Host code for lanes in tiles.

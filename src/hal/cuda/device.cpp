@@ -9,11 +9,14 @@
 #include <deque>
 #include <limits>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "base/check.hpp"
 #include "base/result.hpp"
 #include "hal/cuda/driver.hpp"
+#include "hal/cuda/linked_code.hpp"
 
 namespace warphive::hal::cuda {
 namespace {
@@ -23,10 +26,12 @@ constexpr std::uint32_t tile_lanes = 32;
 constexpr std::uint32_t block_threads = 128;
 // What the driver, kernels and their stacks need beside our allocations.
 constexpr std::uint64_t spare_bytes = std::uint64_t{768} << 20;
-// Of each resident lane where programs are linked: for calls of functions that call themselves or
-// through tables. The second part is what kernels and helpers take of it.
+// Of each resident lane where programs are linked. The second part is for what does not look
+// whether there is room: kernels, helpers, the frame of a function that looks and of one that calls
+// nobody.
 constexpr std::uint32_t lane_stack_bytes = 16384;
-constexpr std::uint32_t kernel_stack_bytes = 8192;
+constexpr std::uint32_t unchecked_stack_bytes = 8192;
+constexpr std::uint32_t largest_frame_bytes = unchecked_stack_bytes / 4;
 constexpr std::uint32_t most_registers = 255;
 
 // CUDA Driver API: CUdevice_attribute, CU_JIT_*, CU_MEMHOSTALLOC_*, CU_STREAM_*, CU_EVENT_*
@@ -313,6 +318,12 @@ class CudaDevice final : public Device {
       WARPHIVE_TRY_ASSIGN(binary, link(image));
     }
     if (!binary.empty()) {
+      const std::optional<std::uint32_t> frame = largest_frame(binary);
+      if (!frame || *frame > largest_frame_bytes) {
+        return base::error(ErrorCode::unavailable, ErrorPhase::codegen,
+                           "The stack frames of linked code ({}) exceed the limit ({} bytes).",
+                           frame ? std::to_string(*frame) : "unknown", largest_frame_bytes);
+      }
       WARPHIVE_TRY(context_->call(driver.context_set_limit, "Making room for stacks",
                                   limit_stack_size, std::size_t{lane_stack_bytes}));
     }
@@ -474,7 +485,7 @@ Result<DeviceInfo> describe_device(const Driver& driver, std::uint32_t ordinal) 
   int version = 0;
   if (driver.driver_version(&version) != CuResult::success) version = 0;
   info.code_kind = fmt::format("sm_{}{} driver {}", major, minor, version);
-  info.lane_stack_bytes = lane_stack_bytes - kernel_stack_bytes;
+  info.lane_stack_bytes = lane_stack_bytes - unchecked_stack_bytes;
   info.description =
       fmt::format("{}, compute capability {}.{}, {} multiprocessors, {}.{} GiB", name, major, minor,
                   processors, bytes / gibibyte, bytes % gibibyte * 10 / gibibyte);

@@ -22,6 +22,7 @@
 
 #include "hal/cts/word_kernels.hpp"
 #include "hal/cuda/driver.hpp"
+#include "hal/cuda/testing/linked_file.hpp"
 #include "kernels/testing/device_on_host.hpp"
 
 namespace {
@@ -30,7 +31,7 @@ using namespace warphive::hal::cuda;  // NOLINT(google-build-using-namespace): t
 
 constexpr unsigned char poison = 0xdb;
 constexpr std::size_t page = 4096;
-constexpr const char* linked_text = "// linked\n.visible .entry warphive_run(";
+constexpr std::string_view elf_mark = "\177ELF";
 
 struct Kernel {
   warphive::kernels::DeviceKernel run;
@@ -335,12 +336,13 @@ WARPHIVE_FAKE(cuModuleUnload)(CuModule) { return CuResult::success; }
 WARPHIVE_FAKE(cuModuleGetFunction)(CuFunction* function, CuModule module, const char* name) {
   WARPHIVE_ENTER(cuModuleGetFunction);
   const std::string_view text = reinterpret_cast<const char*>(module);
-  if (text.find(std::string(".entry ") + name + "(") == std::string_view::npos) {
-    return CuResult::not_found;
-  }
+  const bool is_linked = text.starts_with(elf_mark);
+  const bool is_there =
+      is_linked ? name == std::string_view("warphive_run")
+                : text.find(std::string(".entry ") + name + "(") != std::string_view::npos;
+  if (!is_there) return CuResult::not_found;
   // The conformance suite's module says that it is.
   const bool is_suite = text.find(warphive::hal::cts::word_kernels_mark) != std::string_view::npos;
-  const bool is_linked = text == linked_text;
   Kernel kernel = is_suite ? Kernel{warphive::hal::cts::word_kernel(name),
                                     sizeof(warphive::hal::cts::WordParams)}
                            : Kernel{warphive::kernels::device_kernel_on_host(name),
@@ -360,7 +362,7 @@ WARPHIVE_FAKE(cuModuleGetFunction)(CuFunction* function, CuModule module, const 
 WARPHIVE_FAKE(cuModuleGetGlobal_v2)(CuPointer* pointer, std::size_t* bytes, CuModule module,
                                     const char* name) {
   WARPHIVE_ENTER(cuModuleGetGlobal_v2);
-  if (std::string_view(reinterpret_cast<const char*>(module)) != linked_text ||
+  if (!std::string_view(reinterpret_cast<const char*>(module)).starts_with(elf_mark) ||
       std::string_view(name) != "warphive_native") {
     return CuResult::not_found;
   }
@@ -386,9 +388,10 @@ WARPHIVE_FAKE(cuLinkComplete)(CuLink link, void** binary, std::size_t* bytes) {
   WARPHIVE_ENTER(cuLinkComplete);
   Link& state = *reinterpret_cast<Link*>(link);
   if (!state.has_kernel || !state.has_code) return CuResult::invalid_value;
-  state.binary = linked_text;
+  constexpr std::uint32_t frame_bytes = 100;
+  state.binary = testing::linked_file(frame_bytes);
   *binary = state.binary.data();
-  *bytes = state.binary.size() + 1;
+  *bytes = state.binary.size();
   return CuResult::success;
 }
 WARPHIVE_FAKE(cuLinkDestroy)(CuLink link) {
