@@ -159,7 +159,8 @@ std::optional<std::uint64_t> parse_lane(std::string_view text, char kind, unsign
     return std::nullopt;
   }
   const std::optional<std::int64_t> number = parse_signed(text);
-  if (!number || *number < -(std::int64_t{1} << (bits - 1)) || *number >= 0) return std::nullopt;
+  if (!number || *number < std::numeric_limits<std::int64_t>::min() >> (64 - bits) || *number >= 0)
+    return std::nullopt;
   return static_cast<std::uint64_t>(*number) & (~std::uint64_t{0} >> (64 - bits));
 }
 
