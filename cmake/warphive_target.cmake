@@ -6,8 +6,8 @@ target_compile_options(
   INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wold-style-cast -Wmissing-declarations
             -Wextra-semi -Wundef -ffp-contract=off
             $<$<BOOL:${WARPHIVE_WERROR}>:-Werror>
-            # g++ 12 reports false positives of these two in optimised standard-library code.
-            $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow
+            # g++ 12 reports false positives of these in optimised standard-library code.
+            $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow -Wno-restrict
             -Wno-missing-field-initializers>
             $<$<CXX_COMPILER_ID:Clang>:-Wno-missing-designated-field-initializers>)
 target_compile_definitions(

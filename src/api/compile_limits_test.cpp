@@ -164,7 +164,7 @@ INSTANTIATE_TEST_SUITE_P(Hostile, CompileLimitsTest,
                                                    deep_nest(300),
                                                    {.function_instructions = 500},
                                                    "it has more instructions than the limit"}),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& parameter) { return std::string(parameter.param.name); });
 
 }  // namespace
 }  // namespace warphive::testing

@@ -123,7 +123,7 @@ INSTANTIATE_TEST_SUITE_P(Guests, TierTest,
                                            Guest{"json", 1}, Guest{"lev", 12}, Guest{"mandel", 4},
                                            Guest{"queens", 5}, Guest{"sha", 2}, Guest{"sieve", 300},
                                            Guest{"sort", 60}, Guest{"lanes", 1}),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& parameter) { return std::string(parameter.param.name); });
 
 TEST(Tiers, automatic_goes_over_to_compiled_code_while_a_call_runs) {
   const Engine engine = engine_of(Tier::automatic);

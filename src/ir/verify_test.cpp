@@ -297,7 +297,7 @@ const Mutation mutations[] = {
 };
 
 INSTANTIATE_TEST_SUITE_P(Rules, VerifyRule, ::testing::ValuesIn(mutations),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& parameter) { return parameter.param.name; });
 
 TEST(Verify, NamesFunctionInstructionAndOp) {
   Module module = valid();

@@ -16,9 +16,11 @@ for target in "${targets[@]}"; do
   corpus=build/fuzz/corpus/$name
   mkdir -p "$corpus"
   seeds=()
-  for folder in src/*/corpus/"${name%_fuzz}" src/guest/wasm/corpus/"${name%_fuzz}"; do
+  what=${name%_fuzz}
+  for folder in src/*/corpus/"$what" src/*/corpus/"${what#*_}" src/guest/wasm/corpus/"${what#*_}"; do
     [[ -d $folder ]] && seeds+=("$folder")
   done
+  ((${#seeds[@]})) || { echo "no corpus for $name" >&2; exit 1; }
   while (($(jobs -rp | wc -l) >= cores)); do wait -n || status=1; done
   echo "fuzzing $name for $each s" >&2
   "$target" -max_total_time="$each" -rss_limit_mb=4096 -timeout=20 -print_final_stats=1 \

@@ -178,9 +178,13 @@ TEST_P(Conformance, points_long_past_are_reached) {
   for (int i = 0; i < 50; ++i) {
     const auto point = queue_->signal();
     ASSERT_TRUE(point.has_value());
-    if (!points.empty()) EXPECT_EQ(point->value, points.back().value + 1);
+    if (!points.empty()) {
+      EXPECT_EQ(point->value, points.back().value + 1);
+    }
     points.push_back(*point);
-    if (i % 7 == 0) ASSERT_TRUE(queue_->synchronise().has_value());
+    if (i % 7 == 0) {
+      ASSERT_TRUE(queue_->synchronise().has_value());
+    }
   }
   for (const Point& point : points) EXPECT_TRUE((*other)->wait(point).has_value());
   EXPECT_TRUE((*other)->synchronise().has_value());

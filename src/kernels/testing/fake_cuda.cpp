@@ -25,6 +25,9 @@
 #include "hal/cuda/testing/linked_file.hpp"
 #include "kernels/testing/device_on_host.hpp"
 
+// Nobody calls the driver's functions by name.
+#pragma GCC diagnostic ignored "-Wmissing-declarations"
+
 namespace {
 
 using namespace warphive::hal::cuda;  // NOLINT(google-build-using-namespace): the types of the API
