@@ -13,6 +13,7 @@ import concurrent.futures
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -96,7 +97,8 @@ def main():
             units[name].append(target)
     if options.random:
         folder = options.work / "random"
-        folder.mkdir(exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
         run([options.random, folder, str(RANDOM_PROGRAMS)])
         for path in sorted(folder.glob("*.0.ptx"), key=lambda path: int(path.name.split(".")[0].removeprefix("random"))):
             name = path.name.split(".")[0]
