@@ -9,10 +9,16 @@ step() {
   local name=$1 start=$SECONDS
   shift
   printf '\n== %s\n' "$name" >&2
-  if "$@"; then results+=("ok    $name ($((SECONDS - start)) s)"); else
-    results+=("FAIL  $name ($((SECONDS - start)) s)")
-    failed=1
-  fi
+  local code=0
+  "$@" || code=$?
+  case $code in
+    0) results+=("ok    $name ($((SECONDS - start)) s)") ;;
+    77) results+=("skip  $name (something that it needs is not here)") ;;
+    *)
+      results+=("FAIL  $name ($((SECONDS - start)) s)")
+      failed=1
+      ;;
+  esac
 }
 minutes=${WARPHIVE_FUZZ_MINUTES:-60}
 modules=${WARPHIVE_DIFF_MODULES:-10000}

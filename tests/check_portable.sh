@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 most_bytes=$((40 << 20)) # compressed
-./dev build portable warphive_cli
+./dev build portable
 executable=build/portable/bin/warphive
 others=$(readelf -d "$executable" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -vxE 'lib(c|m|dl|pthread|rt)\.so\.[0-9]+|ld-linux.*' || true)
 if [[ -n $others ]]; then

@@ -64,6 +64,7 @@ def main():
     counts = {words[i + 1]: int(words[i]) for i in range(0, len(words) - 1, 2)}
     if done.returncode != 0 or counts.get("failed") != 0:
         return 1
+    # Files differ in size: a share of them has some of the assertions, and none that fails.
     if options.every > 1:
         return 0 if counts.get("passed", 0) > PASSED // options.every // 4 else 1
     if counts.get("passed", 0) < PASSED or counts.get("passed", 0) + counts.get("skipped", 0) != PASSED + SKIPPED:
