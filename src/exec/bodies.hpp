@@ -153,60 +153,26 @@ struct Body<Op::global_set> : NeverSlow {
   }
 };
 
-// Memory accesses. Memory 0 holds at most 2^32 bytes, so with another memory's index in the high
-// half of imm the address is beyond its limit in any case: one comparison decides both.
+// Memory accesses
 
 template <class Raw, class Wide>
-struct Load {
+struct ToSlot {
   template <class M>
-  static WARPHIVE_INLINE Step run(M& m) {
-    const Insn& insn = m.insn();
-    const uint64_t address = uint64_t{low(m.slot(insn.b))} + insn.imm;
-    if (address + sizeof(Raw) > m.limit()) [[unlikely]]
-      return Step::slow;
-    m.set_slot(insn.a, static_cast<Wide>(m.template load<Raw>(address)));
-    m.advance();
-    return Step::next;
-  }
-  template <class M>
-  static Step slow(M& m) {
-    const Insn& insn = m.insn();
-    const uint32_t memory = high(insn.imm);
-    const uint64_t address = uint64_t{low(m.slot(insn.b))} + low(insn.imm);
-    if (address + sizeof(Raw) > memory_bytes(m, memory)) {
-      return trap(m, TrapKind::memory_out_of_bounds);
-    }
-    m.set_slot(insn.a, static_cast<Wide>(m.template memory_load<Raw>(memory, address)));
-    m.advance();
-    return Step::next;
+  static WARPHIVE_INLINE void put(M& m, const Insn& insn, Raw value) {
+    m.set_slot(insn.a, static_cast<Wide>(value));
   }
 };
-
 template <class Raw>
-struct Store {
+struct FromSlot {
   template <class M>
-  static WARPHIVE_INLINE Step run(M& m) {
-    const Insn& insn = m.insn();
-    const uint64_t address = uint64_t{low(m.slot(insn.a))} + insn.imm;
-    if (address + sizeof(Raw) > m.limit()) [[unlikely]]
-      return Step::slow;
-    m.template store<Raw>(address, static_cast<Raw>(m.slot(insn.b)));
-    m.advance();
-    return Step::next;
-  }
-  template <class M>
-  static Step slow(M& m) {
-    const Insn& insn = m.insn();
-    const uint32_t memory = high(insn.imm);
-    const uint64_t address = uint64_t{low(m.slot(insn.a))} + low(insn.imm);
-    if (address + sizeof(Raw) > memory_bytes(m, memory)) {
-      return trap(m, TrapKind::memory_out_of_bounds);
-    }
-    m.template memory_store<Raw>(memory, address, static_cast<Raw>(m.slot(insn.b)));
-    m.advance();
-    return Step::next;
+  static WARPHIVE_INLINE Raw take(M& m, const Insn& insn) {
+    return static_cast<Raw>(m.slot(insn.b));
   }
 };
+template <class Raw, class Wide>
+using LoadNumber = Load<Raw, ToSlot<Raw, Wide>>;
+template <class Raw>
+using StoreNumber = Store<Raw, FromSlot<Raw>>;
 
 template <>
 struct Body<Op::memory_size> : SlowOnly {
@@ -418,31 +384,31 @@ struct Body<Op::ret_mov> : NeverSlow {
 };
 
 template <>
-struct Body<Op::load8_u> : Load<uint8_t, uint64_t> {};
+struct Body<Op::load8_u> : LoadNumber<uint8_t, uint64_t> {};
 template <>
-struct Body<Op::load8_s32> : Load<int8_t, uint32_t> {};
+struct Body<Op::load8_s32> : LoadNumber<int8_t, uint32_t> {};
 template <>
-struct Body<Op::load8_s64> : Load<int8_t, uint64_t> {};
+struct Body<Op::load8_s64> : LoadNumber<int8_t, uint64_t> {};
 template <>
-struct Body<Op::load16_u> : Load<uint16_t, uint64_t> {};
+struct Body<Op::load16_u> : LoadNumber<uint16_t, uint64_t> {};
 template <>
-struct Body<Op::load16_s32> : Load<int16_t, uint32_t> {};
+struct Body<Op::load16_s32> : LoadNumber<int16_t, uint32_t> {};
 template <>
-struct Body<Op::load16_s64> : Load<int16_t, uint64_t> {};
+struct Body<Op::load16_s64> : LoadNumber<int16_t, uint64_t> {};
 template <>
-struct Body<Op::load32_u> : Load<uint32_t, uint64_t> {};
+struct Body<Op::load32_u> : LoadNumber<uint32_t, uint64_t> {};
 template <>
-struct Body<Op::load32_s64> : Load<int32_t, uint64_t> {};
+struct Body<Op::load32_s64> : LoadNumber<int32_t, uint64_t> {};
 template <>
-struct Body<Op::load64> : Load<uint64_t, uint64_t> {};
+struct Body<Op::load64> : LoadNumber<uint64_t, uint64_t> {};
 template <>
-struct Body<Op::store8> : Store<uint8_t> {};
+struct Body<Op::store8> : StoreNumber<uint8_t> {};
 template <>
-struct Body<Op::store16> : Store<uint16_t> {};
+struct Body<Op::store16> : StoreNumber<uint16_t> {};
 template <>
-struct Body<Op::store32> : Store<uint32_t> {};
+struct Body<Op::store32> : StoreNumber<uint32_t> {};
 template <>
-struct Body<Op::store64> : Store<uint64_t> {};
+struct Body<Op::store64> : StoreNumber<uint64_t> {};
 
 /// Encoded-only: the bottom frame's return.
 struct StopBody : SlowOnly {

@@ -29,31 +29,6 @@ WARPHIVE_INLINE Step finish(M& m) {
   return Step::next;
 }
 
-// `Make::lanes` is the table's expression of what was loaded.
-template <class Raw, class Make>
-struct LoadVector {
-  template <class M>
-  static WARPHIVE_INLINE Step run(M& m) {
-    const Insn& insn = m.insn();
-    const uint64_t address = uint64_t{low(m.slot(insn.b))} + insn.imm;
-    if (address + sizeof(Raw) > m.limit()) [[unlikely]]
-      return Step::slow;
-    set_lanes(m, insn.a, Make::lanes(m.template load<Raw>(address)));
-    return finish(m);
-  }
-  template <class M>
-  static Step slow(M& m) {
-    const Insn& insn = m.insn();
-    const uint32_t memory = high(insn.imm);
-    const uint64_t address = uint64_t{low(m.slot(insn.b))} + low(insn.imm);
-    if (address + sizeof(Raw) > memory_bytes(m, memory)) {
-      return trap(m, TrapKind::memory_out_of_bounds);
-    }
-    set_lanes(m, insn.a, Make::lanes(m.template memory_load<Raw>(memory, address)));
-    return finish(m);
-  }
-};
-
 #define WARPHIVE_VECTOR(name, ...)          \
   template <>                               \
   struct Body<Op::name> : NeverSlow {       \
@@ -89,12 +64,15 @@ struct LoadVector {
   WARPHIVE_VECTOR(name, const auto x = get_lanes<src>(m, insn.b);                      \
                   const uint64_t y = m.slot(insn.c); const uint32_t k = low(insn.imm); \
                   set_lanes<dst>(m, insn.a, result);)
-#define WARPHIVE_BODY_load_v(name, dst, src, result, trap_kind)                  \
-  struct Make_##name {                                                           \
-    static WARPHIVE_INLINE auto lanes(const uint##src##_t& x) { return result; } \
-  };                                                                             \
-  template <>                                                                    \
-  struct Body<Op::name> : LoadVector<uint##src##_t, Make_##name> {};
+#define WARPHIVE_BODY_load_v(name, dst, src, result, trap_kind)                       \
+  struct To_##name {                                                                  \
+    template <class M>                                                                \
+    static WARPHIVE_INLINE void put(M& m, const Insn& insn, const uint##src##_t& x) { \
+      set_lanes(m, insn.a, result);                                                   \
+    }                                                                                 \
+  };                                                                                  \
+  template <>                                                                         \
+  struct Body<Op::name> : Load<uint##src##_t, To_##name> {};
 // Each of these has its body below.
 #define WARPHIVE_BODY_v_vva(...)
 #define WARPHIVE_BODY_v_vvg(...)
@@ -123,28 +101,13 @@ WARPHIVE_VECTOR(global_set128, {
   m.set_global(low(insn.imm) + 1, value.high);
 })
 
-template <>
-struct Body<Op::store128> {
+struct FromLanes {
   template <class M>
-  static WARPHIVE_INLINE Step run(M& m) {
-    const Insn& insn = m.insn();
-    const uint64_t address = uint64_t{low(m.slot(insn.a))} + insn.imm;
-    if (address + sizeof(abi::Vector) > m.limit()) [[unlikely]]
-      return Step::slow;
-    m.template store<abi::Vector>(address, get_lanes<abi::Vector>(m, insn.b));
-    return finish(m);
-  }
-  template <class M>
-  static Step slow(M& m) {
-    const Insn& insn = m.insn();
-    const uint32_t memory = high(insn.imm);
-    const uint64_t address = uint64_t{low(m.slot(insn.a))} + low(insn.imm);
-    if (address + sizeof(abi::Vector) > memory_bytes(m, memory)) {
-      return trap(m, TrapKind::memory_out_of_bounds);
-    }
-    m.template memory_store<abi::Vector>(memory, address, get_lanes<abi::Vector>(m, insn.b));
-    return finish(m);
+  static WARPHIVE_INLINE abi::Vector take(M& m, const Insn& insn) {
+    return get_lanes<abi::Vector>(m, insn.b);
   }
 };
+template <>
+struct Body<Op::store128> : Store<abi::Vector, FromLanes> {};
 
 }  // namespace warphive::exec::bodies
