@@ -205,13 +205,12 @@ Status Swarm::State::run_round(InputBuffers& round, InputBuffers& inputs, Result
   // The lanes are grouped by pool. One launch is for all that follow each other and have no
   // compiled code; where there is some, it runs, and then the interpreter what it left.
   const std::uint64_t count = round.lanes.size();
-  const auto code_of = [](const auto& pool) { return pool->shape->program->device_code.get(); };
   const bool all_same = std::all_of(pools.begin(), pools.end(), [&](const auto& pool) {
-    return code_of(pool) == code_of(pools.front());
+    return pool->device_code == pools.front()->device_code;
   });
   for (std::uint64_t begin = 0, end = all_same ? count : 0; begin < count; begin = end) {
-    const DeviceCode* const code = code_of(pools[round.lanes[begin].pool]);
-    while (end < count && code_of(pools[round.lanes[end].pool]) == code) ++end;
+    const DeviceCode* const code = pools[round.lanes[begin].pool]->device_code;
+    while (end < count && pools[round.lanes[end].pool]->device_code == code) ++end;
     const auto lanes = static_cast<std::uint32_t>(end - begin);
     kernels::RunLanes part = params;
     part.run.lanes += begin;

@@ -74,7 +74,7 @@ abi::Pool InstancePool::view() const {
       .stack_stride = layout.stack_stride,
       .out_capacity = layout.out_capacity,
       .metered = shape->program->module.metered ? 1u : 0u,
-      .native = shape->program->tier == nullptr ? nullptr : shape->program->tier->slot(),
+      .native = native,
   };
 }
 

@@ -79,6 +79,9 @@ struct Template {
 /// Slots for instances of one template.
 struct InstancePool {
   Template* shape = nullptr;  // borrowed from the swarm
+  // Compiled code that this swarm's device runs, not another's: each nullptr where there is none.
+  const abi::NativeSlot* native = nullptr;  // of devices that read the host's memory
+  const DeviceCode* device_code = nullptr;  // of the others
   std::uint32_t capacity = 0;
   std::uint32_t fresh = 0;            // slots from here on were never used
   std::vector<std::uint32_t> free;    // used before, zeroed since

@@ -158,6 +158,13 @@ Result<std::unique_ptr<InstancePool>> Swarm::State::make_pool(Template& shape,
   auto pool = std::make_unique<InstancePool>();
   pool->shape = &shape;
   pool->capacity = capacity;
+  // The program may have been linked by an engine of another device.
+  const Program& program = *shape.program;
+  if (device->info().reads_host_memory) {
+    pool->native = program.tier == nullptr ? nullptr : program.tier->slot();
+  } else if (program.device_code != nullptr && program.device_code->device == device) {
+    pool->device_code = program.device_code.get();
+  }
   pool->owners.resize(capacity, ir::none);
   const Layout& layout = shape.layout;
   const std::uint64_t slots = round_up(capacity, device->info().tile_lanes);
