@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/disassemble.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <bit>
 
+#include "base/append.hpp"
 #include "base/byte_reader.hpp"
 #include "base/check.hpp"
 #include "guest/wasm/opcodes.hpp"
@@ -39,8 +38,8 @@ class Listing {
       WARPHIVE_CHECK(info.text != nullptr);
       const bool closes = opcode == Opcode::end || opcode == Opcode::else_;
       if (closes && depth > 0) --depth;
-      fmt::format_to(out(), "  {:06x}  {:{}}{}", offset, "", 2 * std::min<std::size_t>(depth, 40),
-                     info.text);
+      base::append(to_, "  {:06x}  {:{}}{}", offset, "", 2 * std::min<std::size_t>(depth, 40),
+                   info.text);
       immediate(info);
       to_ += '\n';
       if (opcode == Opcode::block || opcode == Opcode::loop || opcode == Opcode::if_ ||
@@ -59,7 +58,6 @@ class Listing {
     WARPHIVE_CHECK(wasm::is_simd_opcode(number));
     return wasm::simd_opcode_table[number].info;
   }
-  std::back_insert_iterator<std::string> out() { return std::back_inserter(to_); }
   std::uint8_t u8() {
     std::uint8_t value = 0;
     WARPHIVE_CHECK(code_.read_u8(value));
@@ -90,7 +88,7 @@ class Listing {
         return "unknown";
     }
   }
-  void index() { fmt::format_to(out(), " {}", u32()); }
+  void index() { base::append(to_, " {}", u32()); }
 
   void immediate(const wasm::OpcodeInfo& info) {
     switch (info.immediate) {
@@ -122,29 +120,29 @@ class Listing {
       }
       case Immediate::function: {
         const std::uint32_t function = u32();
-        fmt::format_to(out(), " {}", function);
+        base::append(to_, " {}", function);
         const std::string name = function_name(module_, function);
-        if (!name.empty()) fmt::format_to(out(), " ({})", clean(name));
+        if (!name.empty()) base::append(to_, " ({})", clean(name));
         return;
       }
       case Immediate::type_and_table: {
         const std::uint32_t type = u32();
-        fmt::format_to(out(), " {} table {}", ir::to_string(module_.types[type]), u32());
+        base::append(to_, " {} table {}", ir::to_string(module_.types[type]), u32());
         return;
       }
       case Immediate::value_types: {
         const std::uint32_t count = u32();
-        for (std::uint32_t i = 0; i < count; ++i) fmt::format_to(out(), " {}", value_type(u8()));
+        for (std::uint32_t i = 0; i < count; ++i) base::append(to_, " {}", value_type(u8()));
         return;
       }
       case Immediate::reference_type:
-        fmt::format_to(out(), " {}", value_type(u8()));
+        base::append(to_, " {}", value_type(u8()));
         return;
       case Immediate::lanes:
-        for (int i = 0; i < 16; ++i) fmt::format_to(out(), " {}", u8());
+        for (int i = 0; i < 16; ++i) base::append(to_, " {}", u8());
         return;
       case Immediate::lane:
-        fmt::format_to(out(), " {}", u8());
+        base::append(to_, " {}", u8());
         return;
       case Immediate::vector: {
         Value value{ValueType::v128};
@@ -157,23 +155,23 @@ class Listing {
       case Immediate::memory_argument: {
         const std::uint32_t alignment = u32();
         const std::uint32_t offset = u32();
-        if (offset != 0) fmt::format_to(out(), " offset={}", offset);
+        if (offset != 0) base::append(to_, " offset={}", offset);
         if (alignment != info.alignment) {
-          fmt::format_to(out(), " align={}", std::uint64_t{1} << alignment);
+          base::append(to_, " align={}", std::uint64_t{1} << alignment);
         }
-        if (info.immediate == Immediate::memory_lane) fmt::format_to(out(), " {}", u8());
+        if (info.immediate == Immediate::memory_lane) base::append(to_, " {}", u8());
         return;
       }
       case Immediate::i32: {
         std::int32_t value = 0;
         WARPHIVE_CHECK(code_.read_leb_s32(value));
-        fmt::format_to(out(), " {}", value);
+        base::append(to_, " {}", value);
         return;
       }
       case Immediate::i64: {
         std::int64_t value = 0;
         WARPHIVE_CHECK(code_.read_leb_s64(value));
-        fmt::format_to(out(), " {}", value);
+        base::append(to_, " {}", value);
         return;
       }
       case Immediate::f32: {
@@ -197,9 +195,9 @@ class Listing {
     std::int64_t type = 0;
     WARPHIVE_CHECK(code_.read_leb_s33(type));
     if (type >= 0) {
-      fmt::format_to(out(), " {}", ir::to_string(module_.types[static_cast<std::size_t>(type)]));
+      base::append(to_, " {}", ir::to_string(module_.types[static_cast<std::size_t>(type)]));
     } else if (type != -64) {  // 0x40: neither parameters nor results
-      fmt::format_to(out(), " {}", value_type(static_cast<std::uint8_t>(type & 0x7f)));
+      base::append(to_, " {}", value_type(static_cast<std::uint8_t>(type & 0x7f)));
     }
   }
 
@@ -228,13 +226,11 @@ void disassemble(const wasm::Module& module, const std::function<void(std::strin
     const auto index = static_cast<std::uint32_t>(module.imported_functions + i);
     const wasm::FunctionBody& body = module.bodies[i];
     const std::string name = function_name(module, index);
-    fmt::format_to(std::back_inserter(text), "{}function {}{}{} {}\n", i == 0 ? "" : "\n", index,
-                   name.empty() ? "" : " ", clean(name),
-                   ir::to_string(module.types[module.functions[index]]));
+    base::append(text, "{}function {}{}{} {}\n", i == 0 ? "" : "\n", index, name.empty() ? "" : " ",
+                 clean(name), ir::to_string(module.types[module.functions[index]]));
     for (const wasm::LocalRun& run : body.locals) {
       if (run.count == 0) continue;
-      fmt::format_to(std::back_inserter(text), "  locals {} x {}\n", run.count,
-                     ir::to_string(run.type));
+      base::append(text, "  locals {} x {}\n", run.count, ir::to_string(run.type));
     }
     Listing(module, text).body(body);
     write(text);

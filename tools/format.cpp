@@ -7,6 +7,8 @@
 #include <array>
 #include <cmath>
 
+#include "base/append.hpp"
+
 namespace warphive::tools {
 
 namespace {
@@ -130,7 +132,7 @@ void append_json_string(std::string& to, std::string_view text) {
     } else if (c == '\r') {
       to += "\\r";
     } else if (c < 0x20 || c == 0x7f) {
-      fmt::format_to(std::back_inserter(to), "\\u{:04x}", c);
+      base::append(to, "\\u{:04x}", c);
     } else if (bytes == 0) {
       to += "\\ufffd";
     } else {

@@ -6,12 +6,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "base/append.hpp"
 #include "base/byte_reader.hpp"
 #include "base/check.hpp"
 #include "codegen/compiler.hpp"
@@ -124,40 +124,39 @@ std::uint64_t instruction_count(const ir::Module& module) {
 }
 
 void write_summary(const wasm::Module& module, const std::string& path, std::string& text) {
-  const auto out = std::back_inserter(text);
-  fmt::format_to(out, "{}{}{}: {}\n", path, module.module_name.empty() ? "" : ", module ",
-                 clean(module.module_name), counted(module.bytes.size(), "byte"));
-  fmt::format_to(out, "sections (bytes): {}\n", section_sizes(module));
-  fmt::format_to(out, "functions: {} and {} imported; tables {}, memories {}, globals {}\n",
-                 grouped(module.bodies.size()), grouped(module.imported_functions),
-                 module.tables.size(), module.memories.size(), grouped(module.globals.size()));
+  base::append(text, "{}{}{}: {}\n", path, module.module_name.empty() ? "" : ", module ",
+               clean(module.module_name), counted(module.bytes.size(), "byte"));
+  base::append(text, "sections (bytes): {}\n", section_sizes(module));
+  base::append(text, "functions: {} and {} imported; tables {}, memories {}, globals {}\n",
+               grouped(module.bodies.size()), grouped(module.imported_functions),
+               module.tables.size(), module.memories.size(), grouped(module.globals.size()));
   std::uint64_t data = 0;
   for (const wasm::DataSegment& segment : module.data_segments) data += segment.bytes.size();
-  fmt::format_to(out, "data: {} in {}\n", counted(data, "byte"),
-                 counted(module.data_segments.size(), "segment"));
+  base::append(text, "data: {} in {}\n", counted(data, "byte"),
+               counted(module.data_segments.size(), "segment"));
   for (const wasm::MemoryType& memory : module.memories) {
-    fmt::format_to(out, "memory: {} of 64 KiB\n", limits_text(memory.limits, "page"));
+    base::append(text, "memory: {} of 64 KiB\n", limits_text(memory.limits, "page"));
   }
   if (module.start) {
     const std::string name = function_name(module, *module.start);
-    fmt::format_to(out, "start: function {}{}{}\n", *module.start, name.empty() ? "" : " ",
-                   clean(name));
+    base::append(text, "start: function {}{}{}\n", *module.start, name.empty() ? "" : " ",
+                 clean(name));
   }
   const std::uint64_t guest = module.operator_count;
   const std::uint64_t ir = instruction_count(optimised(module, path));
-  fmt::format_to(out, "instructions: {} in the guest, {} in the IR", grouped(guest), grouped(ir));
+  base::append(text, "instructions: {} in the guest, {} in the IR", grouped(guest), grouped(ir));
   if (guest != 0) {
-    fmt::format_to(out, " ({:.2f} each)", static_cast<double>(ir) / static_cast<double>(guest));
+    base::append(text, " ({:.2f} each)", static_cast<double>(ir) / static_cast<double>(guest));
   }
-  fmt::format_to(out, "\nimports: {}\n", grouped(module.imports.size()));
+  base::append(text, "\nimports: {}\n", grouped(module.imports.size()));
   for (const wasm::ImportedEntity& entity : module.imports) {
-    fmt::format_to(out, "  {}.{}: {}\n", clean(entity.module), clean(entity.field),
-                   entity_text(module, entity.kind, entity.index));
+    base::append(text, "  {}.{}: {}\n", clean(entity.module), clean(entity.field),
+                 entity_text(module, entity.kind, entity.index));
   }
-  fmt::format_to(out, "exports: {}\n", grouped(module.exports.size()));
+  base::append(text, "exports: {}\n", grouped(module.exports.size()));
   for (const ir::Export& exported : module.exports) {
-    fmt::format_to(out, "  {}: {}\n", clean(exported.name),
-                   entity_text(module, exported.kind, exported.index));
+    base::append(text, "  {}: {}\n", clean(exported.name),
+                 entity_text(module, exported.kind, exported.index));
   }
 }
 
@@ -192,11 +191,10 @@ std::string ptx_text(const ir::Module& module, const ir::EncodedProgram& encoded
   const codegen::PtxProgram program = or_fail(compile_ptx(module, encoded, options), path);
   std::string text;
   for (std::size_t i = 0; i < program.units.size(); ++i) {
-    fmt::format_to(std::back_inserter(text), "// unit {} of {}\n{}", i + 1, program.units.size(),
-                   program.units[i]);
+    base::append(text, "// unit {} of {}\n{}", i + 1, program.units.size(), program.units[i]);
   }
   for (const std::string& reason : program.reasons) {
-    fmt::format_to(std::back_inserter(text), "// interpreted: {}\n", reason);
+    base::append(text, "// interpreted: {}\n", reason);
   }
   return text;
 }

@@ -20,6 +20,7 @@
 #include <vector>
 #include <warphive/warphive.hpp>
 
+#include "base/append.hpp"
 #include "tools/cache.hpp"
 #include "tools/failure.hpp"
 #include "tools/format.hpp"
@@ -74,8 +75,8 @@ void show_devices() {
   Output output;
   for (const DeviceInfo& device : Engine::devices()) {
     const std::string& about = device.available ? device.description : device.reason;
-    fmt::format_to(std::back_inserter(output.text()), "{:8} {}: {}\n", device.name,
-                   device.available ? "available" : "not available", about);
+    base::append(output.text(), "{:8} {}: {}\n", device.name,
+                 device.available ? "available" : "not available", about);
   }
   output.flush();
 }

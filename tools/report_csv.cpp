@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Results as CSV: a header, then a row per instance; fields that an instance does not have are
 // empty.
-#include <fmt/format.h>
 
+#include "base/append.hpp"
 #include "tools/format.hpp"
 #include "tools/report.hpp"
 #include "tools/values.hpp"
@@ -13,13 +13,12 @@ namespace {
 
 void append_row(std::string& to, const Report& report, MemoryView& memory, std::uint64_t i) {
   const InstanceResult result = report.results[i];
-  const auto out = std::back_inserter(to);
-  fmt::format_to(out, "{},{},", result.ordinal, to_string(result.exit));
+  base::append(to, "{},{},", result.ordinal, to_string(result.exit));
   if (result.exit == Exit::trapped) to += to_string(result.trap);
   to += ',';
-  if (result.exit == Exit::exited) fmt::format_to(out, "{}", result.exit_code);
+  if (result.exit == Exit::exited) base::append(to, "{}", result.exit_code);
   to += ',';
-  if (result.instructions) fmt::format_to(out, "{}", *result.instructions);
+  if (result.instructions) base::append(to, "{}", *result.instructions);
   for (std::size_t k = 0; k < report.value_count; ++k) {
     to += ',';
     if (k < result.values.size()) append_value(to, result.values[k]);
@@ -28,12 +27,12 @@ void append_row(std::string& to, const Report& report, MemoryView& memory, std::
   if (!report.options.stdout_path) append_csv_field(to, printable(result.out, result.truncated));
   to += ',';
   append_csv_field(to, printable(result.err, result.truncated));
-  fmt::format_to(out, ",{}", result.truncated);
+  base::append(to, ",{}", result.truncated);
   if (report.options.read_memory) {
     to += ',';
     if (const auto bytes = memory.bytes(i)) to += base64(*bytes);
   }
-  if (const auto hash = memory.hash(i)) fmt::format_to(out, ",{:016x}", *hash);
+  if (const auto hash = memory.hash(i)) base::append(to, ",{:016x}", *hash);
   to += '\n';
 }
 
@@ -43,11 +42,11 @@ void write_csv(const Report& report, Output& output) {
   std::string& text = output.text();
   const Selection selection = report.options.selection();
   if (selection.kind == Selection::Kind::hash) {
-    fmt::format_to(std::back_inserter(text), "result_hash\n{:016x}\n", report.results.hash());
+    base::append(text, "result_hash\n{:016x}\n", report.results.hash());
   } else if (selection.kind != Selection::Kind::none) {
     text += "id,exit,trap,exit_code,instructions";
     for (std::size_t k = 0; k < report.value_count; ++k) {
-      fmt::format_to(std::back_inserter(text), ",value{}", k);
+      base::append(text, ",value{}", k);
     }
     text += ",stdout,stderr,truncated";
     if (report.options.read_memory) text += ",memory";

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/append.hpp"
 #include "tools/format.hpp"
 #include "tools/report.hpp"
 #include "tools/values.hpp"
@@ -62,28 +63,26 @@ Json head(const Report& report) {
 }
 
 void append_member(std::string& to, std::string_view name, std::string_view text) {
-  fmt::format_to(std::back_inserter(to), R"(,"{}":)", name);
+  base::append(to, R"(,"{}":)", name);
   append_json_string(to, text);
 }
 
 void append_trap(std::string& to, const Report& report, std::uint64_t i) {
-  const auto out = std::back_inserter(to);
-  fmt::format_to(out, R"(,"trap":{{"kind":"{}")", to_string(report.results[i].trap));
+  base::append(to, R"(,"trap":{{"kind":"{}")", to_string(report.results[i].trap));
   if (const std::optional<TrapSite> site = report.results.trap_site(i)) {
     if (site->function) {
-      fmt::format_to(out, R"(,"function":{{"index":{})", *site->function);
+      base::append(to, R"(,"function":{{"index":{})", *site->function);
       if (!site->function_name.empty()) append_member(to, "name", site->function_name);
       to += '}';
     }
-    fmt::format_to(out, R"(,"offset":{})", site->offset);
+    base::append(to, R"(,"offset":{})", site->offset);
   }
   to += '}';
 }
 
 void append_result(std::string& to, const Report& report, MemoryView& memory, std::uint64_t i) {
   const InstanceResult result = report.results[i];
-  const auto out = std::back_inserter(to);
-  fmt::format_to(out, R"({{"id":{},"exit":"{}")", result.ordinal, to_string(result.exit));
+  base::append(to, R"({{"id":{},"exit":"{}")", result.ordinal, to_string(result.exit));
   if (result.exit == Exit::returned) {
     to += R"(,"values":[)";
     for (std::size_t k = 0; k < result.values.size(); ++k) {
@@ -92,8 +91,8 @@ void append_result(std::string& to, const Report& report, MemoryView& memory, st
     }
     to += ']';
   }
-  if (result.instructions) fmt::format_to(out, R"(,"instructions":{})", *result.instructions);
-  if (result.exit == Exit::exited) fmt::format_to(out, R"(,"exit_code":{})", result.exit_code);
+  if (result.instructions) base::append(to, R"(,"instructions":{})", *result.instructions);
+  if (result.exit == Exit::exited) base::append(to, R"(,"exit_code":{})", result.exit_code);
   if (report.shows_output()) {
     // A program's output is always there, a function's only if it wrote any.
     const bool program = !report.options.invoke;
@@ -102,11 +101,11 @@ void append_result(std::string& to, const Report& report, MemoryView& memory, st
     if (shows_out) append_member(to, "stdout", printable(result.out, result.truncated));
     if (shows_err) append_member(to, "stderr", printable(result.err, result.truncated));
     if (shows_out || shows_err || result.truncated) {
-      fmt::format_to(out, R"(,"truncated":{})", result.truncated);
+      base::append(to, R"(,"truncated":{})", result.truncated);
     }
   }
   if (const auto bytes = memory.bytes(i)) append_member(to, "memory", base64(*bytes));
-  if (const auto hash = memory.hash(i)) fmt::format_to(out, R"(,"memory_hash":"{:016x}")", *hash);
+  if (const auto hash = memory.hash(i)) base::append(to, R"(,"memory_hash":"{:016x}")", *hash);
   if (result.exit == Exit::trapped) append_trap(to, report, i);
   to += '}';
 }

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "base/append.hpp"
 #include "tools/failure.hpp"
 #include "tools/format.hpp"
 #include "tools/report.hpp"
@@ -22,7 +23,7 @@ void append_guest_output(std::string& to, const Report& report, std::uint64_t id
   }
   while (!text.empty()) {
     const std::size_t end = text.find('\n');
-    fmt::format_to(std::back_inserter(to), "[{}] ", id);
+    base::append(to, "[{}] ", id);
     to += text.substr(0, end);
     to += '\n';
     text.remove_prefix(end == text.npos ? text.size() : end + 1);
@@ -45,7 +46,7 @@ void append_values(std::string& to, const Report& report, MemoryView& memory, st
   }
   if (const auto hash = memory.hash(i)) {
     separate();
-    fmt::format_to(std::back_inserter(to), "{:016x}", *hash);
+    base::append(to, "{:016x}", *hash);
   }
   const RunOptions& options = report.options;
   const bool has_columns = report.value_count != 0 || options.read_memory || options.memory_hash;
@@ -66,7 +67,7 @@ void write_text(const Report& report, Output& output) {
   std::string& text = output.text();
   const Selection selection = report.options.selection();
   if (selection.kind == Selection::Kind::hash) {
-    fmt::format_to(std::back_inserter(text), "{:016x}\n", report.results.hash());
+    base::append(text, "{:016x}\n", report.results.hash());
   }
   MemoryView memory(report);
   Output errors(stderr);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/values.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <bit>
 #include <charconv>
@@ -11,6 +9,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "base/append.hpp"
 #include "base/check.hpp"
 #include "tools/failure.hpp"
 
@@ -86,14 +85,14 @@ void append_float(std::string& to, Float value, std::string_view quote) {
   if (std::isnan(value)) {
     const Bits payload = bits & payload_mask<Float>;
     if (payload == quiet_bit<Float>) {
-      fmt::format_to(std::back_inserter(to), "{}{}nan{}", quote, minus, quote);
+      base::append(to, "{}{}nan{}", quote, minus, quote);
     } else {
-      fmt::format_to(std::back_inserter(to), "{}{}nan:0x{:x}{}", quote, minus, payload, quote);
+      base::append(to, "{}{}nan:0x{:x}{}", quote, minus, payload, quote);
     }
     return;
   }
   if (std::isinf(value)) {
-    fmt::format_to(std::back_inserter(to), "{}{}inf{}", quote, minus, quote);
+    base::append(to, "{}{}inf{}", quote, minus, quote);
     return;
   }
   if (value == 0 && !minus.empty()) {
@@ -106,13 +105,12 @@ void append_float(std::string& to, Float value, std::string_view quote) {
 }
 
 void append(std::string& to, const Value& value, std::string_view quote) {
-  const auto out = std::back_inserter(to);
   switch (value.type) {
     case ValueType::i32:
-      fmt::format_to(out, "{}", value.as_i32());
+      base::append(to, "{}", value.as_i32());
       return;
     case ValueType::i64:
-      fmt::format_to(out, "{}{}{}", quote, value.as_i64(), quote);
+      base::append(to, "{}{}{}", quote, value.as_i64(), quote);
       return;
     case ValueType::f32:
       append_float(to, value.as_f32(), quote);
@@ -125,13 +123,13 @@ void append(std::string& to, const Value& value, std::string_view quote) {
       if (value.bits == 0) {
         to += "null";
       } else {
-        fmt::format_to(out, "{}", value.bits - 1);
+        base::append(to, "{}", value.bits - 1);
       }
       return;
     case ValueType::v128:
       to += quote;
       for (const std::uint64_t half : {value.bits, value.high}) {
-        for (int i = 0; i < 8; ++i) fmt::format_to(out, "{:02x}", half >> (8 * i) & 0xff);
+        for (int i = 0; i < 8; ++i) base::append(to, "{:02x}", half >> (8 * i) & 0xff);
       }
       to += quote;
       return;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/ptx_text.hpp"
 
-#include <fmt/format.h>
-
 #include <charconv>
-#include <iterator>
+
+#include "base/append.hpp"
 
 namespace warphive::codegen {
 namespace {
@@ -33,7 +32,7 @@ std::string listed_ptx(std::string_view ptx) {
     if (word.starts_with(".loc")) {
       const std::uint32_t offset = line_of(word.substr(4));
       if (offset != shown && offset != 0) {
-        fmt::format_to(std::back_inserter(text), "\t// 0x{:x}\n", offset);
+        base::append(text, "\t// 0x{:x}\n", offset);
       }
       shown = offset;
     } else if (!word.starts_with(".file") && !word.starts_with(".section") &&

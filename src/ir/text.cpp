@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ir/text.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
-#include <iterator>
 #include <string>
 #include <unordered_map>
 
 #include "abi/exit.hpp"
+#include "base/append.hpp"
 #include "ir/operands.hpp"
 #include "ir/text_words.hpp"
 
@@ -72,7 +72,7 @@ class Printer {
  private:
   template <class... Args>
   void put(fmt::format_string<Args...> format, Args&&... args) {
-    fmt::format_to(std::back_inserter(text_), format, std::forward<Args>(args)...);
+    base::append(text_, format, std::forward<Args>(args)...);
   }
 
   void string(std::string_view value) {
