@@ -116,7 +116,7 @@ struct RunParams {
   const uint32_t* stop;  // nonzero: stop at the next poll. In device memory, written by the host
   HostCallFunction host_call;  // nullptr: every host call parks
   void* host_context;
-  uint64_t quantum;  // charge units between polls
+  uint64_t quantum;  // charge units between polls; on devices the least of them
 };
 
 }  // namespace warphive::abi

@@ -7,6 +7,7 @@
 #include "abi/state.hpp"
 #include "exec/fuse.hpp"
 #include "exec/machine.hpp"
+#include "exec/stop_word.hpp"
 
 namespace warphive::exec {
 
@@ -172,10 +173,8 @@ class HostMachine {
     header.base = static_cast<uint32_t>(fp_ - context_->stack);
     header.depth = context_->depth;
   }
-  bool stop_raised() const {
-    const uint32_t* word = context_->params->stop;
-    return word != nullptr && __atomic_load_n(word, __ATOMIC_RELAXED) != 0;
-  }
+  uint64_t quantum() const { return context_->params->quantum; }
+  bool stop_raised() const { return exec::stop_raised(*context_->params); }
   abi::Exit serve(uint32_t import) {
     const abi::RunParams& params = *context_->params;
     if (params.host_call == nullptr) return abi::Exit::parked;

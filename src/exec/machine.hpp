@@ -18,7 +18,8 @@
 //   function(i) branch_target(i)      entries of the program's arrays
 //   code() layout() pool() header() params()
 //   save(i)                           pc = i, frame and depth to the header
-//   stop_raised() serve(import)       the stop word; one host call at once
+//   stop_raised() quantum()           the stop word; charge units until it is looked at again
+//   serve(import)                     one host call at once
 //   switch_wanted(i) hunts()          whether another tier shall go on at instruction i, may soon
 //   reload()                          re-reads sizes that it keeps, after what may change them
 //
@@ -92,7 +93,8 @@ WARPHIVE_OUTLINE Step pay_slow(M& m, uint64_t units, uint32_t at) {
   if (m.switch_wanted(at)) return stop(m, abi::Exit::ready, at);
   const uint64_t left = m.pool().metered != 0 ? m.header().fuel_left : abi::unlimited_fuel;
   if (left < units) return stop(m, abi::Exit::out_of_fuel, at);
-  uint64_t grant = m.params().quantum < units || m.hunts() ? units : m.params().quantum;
+  uint64_t grant = m.hunts() ? units : m.quantum();
+  if (grant < units) grant = units;
   if (grant > left) grant = left;
   if (grant > abi::unlimited_fuel) grant = abi::unlimited_fuel;  // it must fit a signed register
   m.granted() = grant;

@@ -41,7 +41,8 @@ struct NativeHelpersOf {
       stop(m, abi::Exit::ready, insn);
       return abi::native_stopped;
     }
-    uint64_t grant = m.params().quantum < need ? need : m.params().quantum;
+    uint64_t grant = m.quantum();
+    if (grant < need) grant = need;
     if (grant > left) grant = left;
     context->granted = grant;
     return static_cast<int64_t>(grant);

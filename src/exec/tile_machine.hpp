@@ -9,6 +9,7 @@
 #include "abi/tile.hpp"
 #include "exec/machine.hpp"
 #include "exec/native_lookup.hpp"
+#include "exec/stop_word.hpp"
 
 namespace warphive::exec {
 
@@ -49,6 +50,10 @@ struct TileContext {
   const abi::NativeCode* native;  // to go over to from the interpreter; nullptr: none
   uint32_t polls;                 // while there is some: see TileMachine::switch_wanted
   bool walks;                     // the budget ends before the next check of compiled code
+
+  // For TileMachine::quantum.
+  uint64_t quantum;    // what it last said
+  uint64_t polled_at;  // by the clock of the processor that runs this
 };
 
 /// `pools` of params are in tiles of `shape`.
@@ -71,6 +76,7 @@ TileContext tile_context(const abi::RunParams& params, abi::LaneRef lane) {
   context.pool = &pool;
   context.header = &pool.headers[lane.slot];
   context.params = &params;
+  context.quantum = params.quantum;
   context.lane = lane;
   context.depth = context.header->depth;
   context.max_depth = layout.max_depth;
@@ -236,10 +242,7 @@ class TileMachine {
         static_cast<uint32_t>(static_cast<uint64_t>(fp_ - context_->stack) / (uint64_t{8} * lanes));
     header.depth = context_->depth;
   }
-  bool stop_raised() const {
-    const uint32_t* word = context_->params->stop;
-    return word != nullptr && *static_cast<const volatile uint32_t*>(word) != 0;
-  }
+  bool stop_raised() const { return exec::stop_raised(*context_->params); }
 #if defined(__NVPTX__)
   abi::Exit serve(uint32_t) { return abi::Exit::parked; }
 #else
@@ -272,6 +275,30 @@ class TileMachine {
     const bool looks = context_->polls != 0;
     context_->polls = context_->polls % polls_between_grants + 1;
     return looks && can_enter(*context_->code, *context_->native, at);
+  }
+  /// Charge units until the next poll. On a device the lanes of a warp come to their polls one
+  /// after another while the others wait, so a poll must be rare in time, not only in instructions:
+  /// what a lane runs in a second goes from a million to a billion. At least what the dispatch
+  /// says.
+  uint64_t quantum() {
+#if defined(__NVPTX__)
+    constexpr uint64_t cycles = 1'000'000;  // half a millisecond
+    constexpr uint64_t most = 65'536;       // a program may become slower all at once
+    const uint64_t now = __nvvm_read_ptx_sreg_clock64();
+    const uint64_t passed = now - context_->polled_at;
+    context_->polled_at = now;
+    uint64_t units = context_->quantum;
+    if (passed > cycles) {
+      units /= 4;
+    } else if (passed < cycles / 2 && units < most) {
+      units *= 2;
+    }
+    if (units < context_->params->quantum) units = context_->params->quantum;
+    context_->quantum = units;
+    return units;
+#else
+    return context_->quantum;
+#endif
   }
   bool hunts() const { return context_->native != nullptr && context_->polls != 1; }
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "abi/state.hpp"
+#include "exec/stop_word.hpp"
 #include "kernels/params.hpp"
 
 namespace warphive::kernels {
@@ -83,10 +84,6 @@ inline void go_on(const Outcome& before, LaneCall& call) {
   call.flags &= lane_initialize;
 }
 
-inline bool stop_raised(const abi::RunParams& run) {
-  return run.stop != nullptr && __atomic_load_n(run.stop, __ATOMIC_RELAXED) != 0;
-}
-
 /// Runs one lane until it stops; true where the entry of the batch was what ran last.
 template <class Runner>
 bool run_calls(const RunLanes& params, abi::InstanceHeader& header, const PoolCalls& pool_calls,
@@ -104,7 +101,7 @@ bool run_calls(const RunLanes& params, abi::InstanceHeader& header, const PoolCa
         header.exit = abi::Exit::returned;
         return false;
       }
-      if (stop_raised(params.run)) {
+      if (exec::stop_raised(params.run)) {
         header.exit = abi::Exit::cancelled;
         return is_entry;
       }

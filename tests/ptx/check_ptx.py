@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """PTX of the guest programs and of random ones: what must not be in it is not, units are bounded, and with ptxas every unit assembles
-for sm_75 and sm_90 as relocatable code and, with nvlink, links with the helpers to a kernel.
+for sm_75 and sm_90 as relocatable code without YIELD and, with nvlink, links with the helpers to a kernel.
 
 usage: check_ptx.py WARPHIVE GUESTS_DIR HELPERS_PTX WORK_DIR [--figures] [--random PROGRAM] [NAME…]
 
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 
+import machine_code
 import ptxas as tools
 
 ARCHITECTURES = ("sm_75", "sm_90")
@@ -120,6 +121,12 @@ def main():
     jobs = [(source, options.work / target.name, arch) for source, target, arch in jobs]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         done = list(pool.map(lambda job: assemble(assembler, *job), jobs))
+    for source, target, arch in jobs:
+        for function in machine_code.yielding(target.read_bytes()):
+            print(f"FAIL {source.name}: {function} yields on {arch}: the lanes of a warp would not meet again")
+            failures.append(function)
+    if failures:
+        return 1
     if options.figures:
         print(f"{'program':14} {'units':>5} {'PTX bytes':>10} {'largest':>8} {'ptxas s':>8}")
         for name, parts in units.items():
