@@ -133,7 +133,9 @@ void run_kernel(const void* raw, std::uint32_t first, std::uint32_t last) {
     }
     report<Contiguous>(params, own, ref.slot, call, stack, fuel_before, final_call);
     progress.instructions += header.fuel_used - fuel_before;
-    if (header.exit != abi::Exit::parked) ++progress.instances_done;
+    if (header.exit != abi::Exit::parked && header.exit != abi::Exit::ready) {
+      ++progress.instances_done;
+    }
   }
   thread_stacks.leave();
   __atomic_fetch_add(&params.progress->instances_done, progress.instances_done, __ATOMIC_RELAXED);

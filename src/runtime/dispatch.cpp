@@ -246,7 +246,7 @@ Status Swarm::State::run_rounds(InputBuffers& inputs, ResultBuffers& buffers, st
     if (exit == abi::Exit::parked) waiting.push_back(i);
     if (exit == abi::Exit::ready) ready.push_back(i);  // for the other tier
   };
-  for (std::uint32_t i = 0; i < count; ++i) {
+  for (std::uint32_t i = 0; any_parked && i < count; ++i) {
     const kernels::LaneCall& call = inputs.calls[i];
     const Instance& instance = instances[buffers.entries[call.call].id.index];
     if (instance.exit == abi::Exit::parked && (call.flags & kernels::lane_drop_frames) == 0) {
@@ -256,7 +256,12 @@ Status Swarm::State::run_rounds(InputBuffers& inputs, ResultBuffers& buffers, st
   const bool resumes_parked = !waiting.empty();
   if (!resumes_parked) {
     WARPHIVE_TRY(run_round(inputs, inputs, buffers, fuel, true));
-    for (std::uint32_t i = 0; i < count; ++i) sort_out(i);
+    // Lanes that neither wait nor go on in the other tier are counted where they run; mostly it is
+    // all of them.
+    constexpr std::size_t done_at =
+        offsetof(Control, progress) + offsetof(kernels::ProgressWords, instances_done);
+    WARPHIVE_TRY_ASSIGN(const std::uint64_t done, device->read_now(control, done_at));
+    for (std::uint32_t i = 0; done != count && i < count; ++i) sort_out(i);
   } else {
     // As if a round had just left them parked; the others begin with the first one.
     std::vector<std::uint32_t>& others = running_lanes;
@@ -354,8 +359,8 @@ Result<Results> Swarm::State::run(std::unique_ptr<InputBuffers> inputs,
     free_inputs.push_back(std::move(inputs));
     return fail(Error(ErrorCode::device_lost, ErrorPhase::dispatch, status.error().message()));
   }
-  harvest(*buffers, std::move(inputs));
-  WARPHIVE_TRY(collect_output(*buffers));
+  const std::uint64_t with_output = harvest(*buffers, std::move(inputs));
+  WARPHIVE_TRY(collect_output(*buffers, with_output));
   buffers->harvest_ns = nanoseconds_since(harvest_start);
   return Results(std::move(buffers), results);
 }
@@ -377,12 +382,14 @@ bool Swarm::State::outcome_is_sound(const kernels::Outcome& outcome,
              (shape.main_memory() != nullptr ? shape.main_memory()->capacity : 0);
 }
 
-void Swarm::State::harvest(ResultBuffers& buffers, std::unique_ptr<InputBuffers> inputs) {
+std::uint64_t Swarm::State::harvest(ResultBuffers& buffers, std::unique_ptr<InputBuffers> inputs) {
   const std::uint64_t count = inputs->lanes.size();
   const auto pending_index = static_cast<std::uint32_t>(
       std::find(pending.begin(), pending.end(), nullptr) - pending.begin());
   const Program* last_program = nullptr;
   std::uint32_t program_index = 0;
+  std::uint64_t with_output = 0;
+  std::uint64_t text_bytes = 0;
   for (std::uint32_t i = 0; i < count; ++i) {
     const kernels::LaneCall& call = inputs->calls[i];
     kernels::Outcome& outcome = buffers.outcomes[call.call];
@@ -418,9 +425,14 @@ void Swarm::State::harvest(ResultBuffers& buffers, std::unique_ptr<InputBuffers>
         ++inputs->pending;
       }
     }
+    any_parked |= outcome.exit == abi::Exit::parked;
     ++buffers.exits[static_cast<std::size_t>(outcome.exit)];
     buffers.instructions += outcome.fuel_spent;
+    const std::uint64_t text = std::uint64_t{outcome.out_size} + outcome.err_size;
+    with_output += text != 0 ? 1 : 0;
+    text_bytes += text;
   }
+  buffers.text.resize(text_bytes);
   if (inputs->pending == 0) {
     free_inputs.push_back(std::move(inputs));
   } else if (pending_index == pending.size()) {
@@ -428,20 +440,12 @@ void Swarm::State::harvest(ResultBuffers& buffers, std::unique_ptr<InputBuffers>
   } else {
     pending[pending_index] = std::move(inputs);
   }
+  return with_output;
 }
 
-Status Swarm::State::collect_output(ResultBuffers& buffers) {
-  std::uint64_t with_output = 0;
-  std::uint64_t bytes = 0;
-  for (std::size_t i = 0; i < buffers.entries.size(); ++i) {
-    const kernels::Outcome& outcome = buffers.outcomes[i];
-    if (outcome.out_size == 0 && outcome.err_size == 0) continue;
-    ++with_output;
-    bytes += std::uint64_t{outcome.out_size} + outcome.err_size;
-  }
+Status Swarm::State::collect_output(ResultBuffers& buffers, std::uint64_t with_output) {
   if (with_output == 0) return {};
   WARPHIVE_TRY(moves.resize(*device, with_output * 2));
-  buffers.text.resize(bytes);
   std::uint64_t at = 0;
   std::uint64_t move = 0;
   for (std::size_t i = 0; i < buffers.entries.size(); ++i) {
@@ -458,7 +462,7 @@ Status Swarm::State::collect_output(ResultBuffers& buffers) {
     at += outcome.err_size;
   }
   return move_bytes(hal::KernelId::gather, move, reinterpret_cast<std::byte*>(buffers.text.data()),
-                    bytes);
+                    buffers.text.size());
 }
 
 }  // namespace warphive::runtime

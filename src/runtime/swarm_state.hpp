@@ -152,6 +152,7 @@ struct Swarm::State {
   std::uint64_t next_ordinal = 0;
   std::uint64_t alive = 0;
   std::uint32_t epoch = 0;
+  bool any_parked = false;  // whether an instance ever was, after a dispatch
 
   hal::Buffer control;  // one Control
   /// The stop word as host functions and the host's own loops see it.
@@ -210,8 +211,9 @@ struct Swarm::State {
   [[nodiscard]] bool outcome_is_sound(const kernels::Outcome& outcome,
                                       const Instance& instance) const;
   /// Believes the outcomes as far as they make sense, and keeps inputs that are needed again.
-  void harvest(ResultBuffers& buffers, std::unique_ptr<InputBuffers> inputs);
-  Status collect_output(ResultBuffers& buffers);
+  /// Returns how many instances have output, for which buffers.text then has room.
+  std::uint64_t harvest(ResultBuffers& buffers, std::unique_ptr<InputBuffers> inputs);
+  Status collect_output(ResultBuffers& buffers, std::uint64_t with_output);
   [[nodiscard]] bool stop_raised() const { return __atomic_load_n(&stop, __ATOMIC_RELAXED) != 0; }
   Status clear_control();
   [[nodiscard]] Control* control_at() const { return control.device_pointer<Control>(); }
