@@ -277,8 +277,16 @@ int run(RunOptions options) {
   // somebody to open a pipe.
   install_stop_signals();
   bool timed_out = false;
-  const bool starts_compiled = program.tier_status().compiled;
-  const Results results = dispatch(swarm, options, function, arguments, ids, timed_out);
+  bool starts_compiled = program.tier_status().compiled;
+  Results results = dispatch(swarm, options, function, arguments, ids, timed_out);
+  for (std::uint64_t times = 1; times < options.repeat.value_or(1); ++times) {
+    if (results.count(Exit::cancelled) != 0) break;
+    watch.lap();
+    or_fail(swarm.reset(ids));
+    seconds.spawn = watch.lap();
+    starts_compiled = program.tier_status().compiled;
+    results = dispatch(swarm, options, function, arguments, ids, timed_out);
+  }
   const TierStatus tier = program.tier_status();
   seconds.run = in_seconds(results.run_time());
   seconds.harvest = in_seconds(results.harvest_time());

@@ -175,6 +175,10 @@ void add_work_options(CLI::App& command, RunOptions& o) {
              "Instances. Default: as the arguments say, or 1")
       ->type_name("COUNT")
       ->group(group);
+  add_number(command, "--repeat", o.repeat, 1, 0xffff'ffff,
+             "Runs all of it so often, each time on instances as new, and shows the last time: how "
+             "fast it is where buffers are there already. Needs --invoke. Default: 1")
+      ->group(group);
   add_repeated(
       command, "--preload", "NAME=FILE",
       [&o](const std::string& text) {
@@ -377,6 +381,9 @@ void check_run_options(const RunOptions& options) {
       (options.arguments.list || options.arguments.range || options.arguments.file)) {
     fail_usage(
         "--args, --args-from and --args-file need --invoke; arguments for _start go after a --.");
+  }
+  if (!options.invoke && options.repeat) {
+    fail_usage("--repeat needs --invoke.");
   }
   for (const HostOptions::Directory& directory : options.host.directories) {
     struct stat status = {};

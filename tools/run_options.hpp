@@ -44,6 +44,7 @@ struct RunOptions {
   std::optional<std::string> invoke;    // none: _start
   ArgumentOptions arguments;
   std::optional<std::uint64_t> count;
+  std::optional<std::uint64_t> repeat;
   std::vector<std::pair<std::string, std::string>> preloads;  // module name, file
 
   EngineOptions engine;

@@ -104,6 +104,23 @@ class Counts(CommandTest):
         self.assertEqual([r["id"] for r in report["results"]], [0, 1, 2, 3, 4])
         self.assertEqual({r["values"][0] for r in report["results"]}, {3})
 
+    def test_repeated_runs_begin_as_new(self):
+        self.guest("count", """(module (memory 1) (global $calls (mut i32) (i32.const 5))
+          (func (export "next") (param i32) (result i32)
+            (i32.store (i32.const 64) (i32.add (i32.load (i32.const 64)) (local.get 0)))
+            (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+            (i32.add (i32.load (i32.const 64)) (global.get $calls))))""")
+        command = ["count", "--invoke", "next", "--args-from", "1..40", "--memory-hash"]
+        once = self.report(*command)
+        self.assertEqual([r["values"][0] for r in once["results"]], list(range(7, 47)))
+        again = self.report(*command, "--repeat", "3")
+        self.assertEqual(again["results"], once["results"])
+        self.assertEqual(again["result_hash"], once["result_hash"])
+        self.report("core", "--invoke", "loop", "--fuel", "1000", "-n", "3", "--repeat", "2", status=121)
+        sentence = self.failure(125, "run", self.guest("core"), "--repeat", "2")
+        self.assertIn("--repeat needs --invoke", sentence)
+        self.failure(125, "run", self.guest("core"), "--invoke", "nothing", "--repeat", "0")
+
     def test_mismatch(self):
         sentence = self.failure(125, "run", self.guest("core"), "--invoke", "add", "--args-from", "1..3", "--args", "1", "-n", "4")
         self.assertEqual(sentence, "The count of -n (4) differs from what --args-from gives (3).")
