@@ -48,6 +48,7 @@ class Planner {
 
   std::vector<ir::LinkInput> inputs() const {
     std::vector<ir::LinkInput> list;
+    list.reserve(modules_.size());
     for (std::uint32_t i = 0; i < modules_.size(); ++i) {
       list.push_back({&modules_[i], member_name(i)});
     }

@@ -47,7 +47,7 @@ class SimExecutor final : public Executor {
       outcome.offset = source_offset(program_->module, where.function, where.inst);
     }
     if (header.exit == abi::Exit::returned) {
-      for (std::uint32_t i = 0; i < program_->result_slots[function]; ++i) {
+      for (std::uint64_t i = 0; i < program_->result_slots[function]; ++i) {
         outcome.values.push_back(read<std::uint64_t>(TilePool::Slab::stack, 8 * i));
       }
     }

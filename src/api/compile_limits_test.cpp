@@ -13,9 +13,10 @@ namespace {
 
 namespace build = wasm::testing;
 using build::Bytes;
+// NOLINTNEXTLINE(misc-unused-using-decls): operators are not looked at
 using build::operator+;
 
-constexpr std::uint8_t local_get = 0x20, local_set = 0x21, call_ = 0x10, block = 0x02, if_ = 0x04,
+constexpr std::uint8_t local_get = 0x20, local_set = 0x21, call = 0x10, block = 0x02, if_ = 0x04,
                        br_table = 0x0e, end = 0x0b, add = 0x6a, mul = 0x6c, return_ = 0x0f;
 
 /// A function (i32) -> (i32) named `run`, after whatever else `more` makes of the type's index.
@@ -46,7 +47,7 @@ Bytes many_functions(int count) {
     std::uint32_t last =
         module.function(type, Bytes{local_get, 0} + build::i32_const(1) + Bytes{add});
     for (int i = 1; i < count; ++i) {
-      last = module.function(type, Bytes{local_get, 0} + build::i32_const(i) + Bytes{add, call_} +
+      last = module.function(type, Bytes{local_get, 0} + build::i32_const(i) + Bytes{add, call} +
                                        build::leb(i % 16 == 0 ? 0 : last));
     }
     return last;

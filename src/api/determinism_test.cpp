@@ -14,8 +14,8 @@ constexpr std::uint64_t count = 300;
 struct Plan {
   std::uint32_t threads = 1;
   bool shuffle = false;
-  std::size_t batch = count;
   bool slices = false;
+  std::size_t batch = count;
 };
 
 struct Outcome {
@@ -75,7 +75,7 @@ TEST(Determinism, results_memory_and_counts_do_not_depend_on_how_the_work_was_sp
       {.threads = 2, .shuffle = true},
       {.threads = 3, .batch = 7},
       {.threads = 1, .slices = true},
-      {.threads = 4, .shuffle = true, .batch = 41, .slices = true},
+      {.threads = 4, .shuffle = true, .slices = true, .batch = 41},
   };
   std::uint32_t seed = 1;
   for (const Plan& plan : plans) {

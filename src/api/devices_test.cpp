@@ -19,6 +19,7 @@ std::vector<std::int32_t> sums(const Engine& engine, const Program& program) {
     args.insert(args.end(), {Value::i32(i), Value::i32(i * 1000)});
   const Results results = must(swarm.dispatch(ids, must(program.find_function("add")), args));
   std::vector<std::int32_t> values;
+  values.reserve(results.size());
   for (std::size_t i = 0; i < results.size(); ++i) {
     values.push_back(results[i].values[0].as_i32());
   }
@@ -30,6 +31,7 @@ TEST(Devices, CompiledCodeOfAnotherDeviceIsNotRun) {
   const Engine engines[] = {engine_of("cpu", Tier::jit), engine_of("cuda", Tier::jit),
                             engine_of("cuda", Tier::jit), engine_of("cuda", Tier::interp)};
   std::vector<std::int32_t> expected;
+  expected.reserve(40);
   for (std::int32_t i = 0; i < 40; ++i) expected.push_back(i * 1001);
   for (const Engine& linker : engines) {
     const Program program = program_of(linker, modules::basic_wasm);

@@ -2,6 +2,7 @@
 // Host functions of the embedder.
 #include <atomic>
 #include <cstring>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -34,8 +35,8 @@ class Host : public ::testing::Test {
   std::vector<InstanceId> start(std::uint64_t count) {
     EXPECT_TRUE(engine.define("test", "twice", one_to_one, twice).has_value());
     EXPECT_TRUE(engine.define("test", "poke", two_to_none, poke).has_value());
-    program = program_of(engine, modules::hosted_wasm);
-    swarm = must(engine.create_swarm());
+    program = std::make_unique<Program>(program_of(engine, modules::hosted_wasm));
+    swarm = std::make_unique<Swarm>(must(engine.create_swarm()));
     return must(swarm->spawn(*program, count));
   }
   Results call(std::span<const InstanceId> ids, std::string_view name, std::vector<Value> args) {
@@ -45,8 +46,8 @@ class Host : public ::testing::Test {
   Engine engine = make_engine(4);
   HostFunction twice;
   HostFunction poke;
-  std::optional<Program> program;
-  std::optional<Swarm> swarm;
+  std::unique_ptr<Program> program;
+  std::unique_ptr<Swarm> swarm;
 };
 
 TEST_F(Host, functions_receive_arrays_and_return_values) {
@@ -62,6 +63,7 @@ TEST_F(Host, functions_receive_arrays_and_return_values) {
   };
   const auto ids = start(200);
   std::vector<Value> args;
+  args.reserve(200);
   for (std::int32_t i = 0; i < 200; ++i) args.push_back(Value::i32(i));
   const Results results = call(ids, "call", args);
   for (std::int32_t i = 0; i < 200; ++i) {
@@ -93,6 +95,7 @@ TEST_F(Host, an_exception_is_a_trap_of_the_caller) {
   };
   const auto ids = start(100);
   std::vector<Value> args;
+  args.reserve(100);
   for (std::int32_t i = 0; i < 100; ++i) args.push_back(Value::i32(i));
   const Results results = call(ids, "call", args);
   for (std::size_t i = 0; i < 100; ++i) {

@@ -53,7 +53,7 @@ TEST_F(Lifecycle, resume_goes_on_in_slices) {
   }
   EXPECT_GT(rounds, 10);
   EXPECT_EQ(results[2].values[0], Value::i32(125250));
-  EXPECT_EQ(total, 3 * *results[0].instructions);
+  EXPECT_EQ(total, 3 * results[0].instructions.value_or(0));
 }
 
 TEST_F(Lifecycle, reset_brings_back_the_spawned_state) {
@@ -231,6 +231,7 @@ TEST_F(Lifecycle, cancel_stops_a_dispatch_from_another_thread) {
 TEST_F(Lifecycle, cancelled_calls_finish_after_resume_begun_or_not) {
   const auto ids = spawn(500);
   std::vector<Value> args;
+  args.reserve(500);
   for (std::int32_t i = 0; i < 500; ++i) args.push_back(Value::i32(200'000 + i));
   std::thread canceller([&] {
     while (swarm.progress().instances_done < 3) std::this_thread::yield();

@@ -62,9 +62,10 @@ Result<Module> Module::from_file(const std::string& path, const ModuleOptions& o
                          options.limits.module_bytes);
     }
     bytes.resize(bytes.empty() ? first_read : bytes.size() * 2);
-    const std::size_t n = std::fread(bytes.data() + filled, 1, bytes.size() - filled, file.get());
+    const std::size_t room = bytes.size() - filled;
+    const std::size_t n = std::fread(bytes.data() + filled, 1, room, file.get());
     filled += n;
-    if (filled < bytes.size()) break;
+    if (n < room) break;
   }
   if (std::ferror(file.get()) != 0) return file_error(ErrorCode::io, "read", path, errno);
   bytes.resize(filled);

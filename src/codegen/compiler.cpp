@@ -316,6 +316,7 @@ struct NativeLibrary::Data {
   }
   Status add_resumes(const std::vector<std::uint32_t>& insns) {
     std::vector<std::string> names;
+    names.reserve(insns.size());
     for (const std::uint32_t insn : insns) names.push_back(resume_symbol(insn));
     WARPHIVE_TRY_ASSIGN(const auto addresses, find(names));
     for (std::size_t i = 0; i < insns.size(); ++i) {

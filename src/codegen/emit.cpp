@@ -32,6 +32,7 @@ class Emitter::FunctionEmitter : FunctionFrame {
     fn_ = types_.declare_guest(function_symbol(index_), types_.function(f_.type));
     begin();
     std::vector<llvm::Value*> params;
+    params.reserve(type_.params.size());
     for (std::uint32_t i = 0; i < type_.params.size(); ++i) params.push_back(fn_->getArg(3 + i));
     // The frame's slots and its call: one subtraction, a sign bit in either half.
     llvm::Value* left = b_.CreateSub(frame_, b_.getInt64(f_.frame_slots));

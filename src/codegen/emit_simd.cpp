@@ -8,7 +8,6 @@
 
 namespace warphive::codegen {
 
-using ir::Shape;
 using vectors::Lanes;
 
 namespace {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/ptx_text.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <cstdint>
 
 #include "base/append.hpp"
 

@@ -345,7 +345,7 @@ class FunctionLayout {
     b.SetInsertPoint(llvm::BasicBlock::Create(module_.getContext(), "entry", f));
     Value* value = b.getIntN(8 * access.bytes, 0);
     if (stores) value = f->getArg(2);
-    for (std::uint32_t i = 0; i < access.bytes; ++i) {
+    for (std::uint64_t i = 0; i < access.bytes; ++i) {
       Value* at = b.CreateAdd(f->getArg(1), b.getInt64(i));
       Value* low = b.CreateAnd(at, std::uint64_t{access.cell} - 1);
       Value* high = b.CreateMul(b.CreateSub(at, low), b.getInt64(lanes_));

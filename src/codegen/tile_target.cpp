@@ -169,6 +169,7 @@ class NvptxLane final : public TileLane {
     std::vector<llvm::Value*> passed(args.begin(), args.end());
     passed[0] = b_.CreateAddrSpaceCast(passed[0], types_.pointer);
     std::vector<llvm::Type*> params;
+    params.reserve(passed.size());
     for (llvm::Value* arg : passed) params.push_back(arg->getType());
     return b_.CreateCall(types_.module.getOrInsertFunction(
                              name(helper), llvm::FunctionType::get(types_.i64, params, false)),

@@ -32,6 +32,7 @@ struct Lanes {
 };
 
 // The lanes that the table's columns name.
+// NOLINTBEGIN(readability-identifier-naming): the columns' words
 struct i8x16 {
   static llvm::Type* lane(Builder& b) { return b.getInt8Ty(); }
 };
@@ -50,6 +51,7 @@ struct f32x4 {
 struct f64x2 {
   static llvm::Type* lane(Builder& b) { return b.getDoubleTy(); }
 };
+// NOLINTEND(readability-identifier-naming)
 
 /// With canonical NaNs.
 inline Lanes canonical(const Lanes& x) {

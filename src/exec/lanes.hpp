@@ -86,6 +86,7 @@ constexpr Lanes<R, N> make(F f) {
 #if defined(__NVPTX__)
 #pragma clang loop unroll(full)  // what is left of a loop would keep its lanes in local memory
 #endif
+  // NOLINTNEXTLINE(bugprone-signed-char-misuse): a wider lane takes the sign of a narrower one
   for (unsigned i = 0; i < N; ++i) result.lane[i] = static_cast<R>(f(i));
   return result;
 }
@@ -283,10 +284,12 @@ constexpr To clamped(int32_t x) {
       return static_cast<T>(result);                                       \
     });                                                                    \
   }
+// NOLINTBEGIN(bugprone-signed-char-misuse): sums are of signed values
 WARPHIVE_LANES(add_sat_s, detail::Signed<T>, clamped<detail::Signed<T>>(a + b))
 WARPHIVE_LANES(add_sat_u, T, clamped<T>(a + b))
 WARPHIVE_LANES(sub_sat_s, detail::Signed<T>, clamped<detail::Signed<T>>(a - b))
 WARPHIVE_LANES(sub_sat_u, T, clamped<T>(a - b))
+// NOLINTEND(bugprone-signed-char-misuse)
 WARPHIVE_LANES(avgr_u, T, (a + b + 1) / 2)
 WARPHIVE_LANES(q15mulr_sat_s, detail::Signed<T>, clamped<int16_t>((a * b + 0x4000) >> 15))
 #undef WARPHIVE_LANES

@@ -53,7 +53,10 @@ bool native_switch(HostContext& context, uint32_t at) {
     return false;
   }
   if (find_resume(*code, at) != nullptr) return true;
-  if (context.hunt != 0 && --context.hunt == 0) context.slot->want(context.slot, at);
+  if (context.hunt != 0) {
+    --context.hunt;
+    if (context.hunt == 0) context.slot->want(context.slot, at);
+  }
   return false;
 }
 

@@ -29,8 +29,8 @@ std::uint32_t intern(ir::Module& module, const ir::FunctionType& wanted) {
   return index;
 }
 
-FunctionBuilder::FunctionBuilder(ir::Module& module, ir::FunctionType wanted, std::uint32_t locals,
-                                 std::uint32_t temporaries)
+FunctionBuilder::FunctionBuilder(ir::Module& module, const ir::FunctionType& wanted,
+                                 std::uint32_t locals, std::uint32_t temporaries)
     : module_(module),
       index_(static_cast<std::uint32_t>(module.functions.size())),
       header_(
@@ -393,14 +393,13 @@ class TileSubject final : public Subject {
     return ask(self->module_, self->host_, pool->headers[lane.slot], import, values);
   }
   static std::span<const std::uint8_t> bytes_of(std::span<const std::uint64_t> values) {
-    return {static_cast<const std::uint8_t*>(static_cast<const void*>(values.data())),
-            values.size() * 8};
+    return {reinterpret_cast<const std::uint8_t*>(values.data()), values.size() * 8};
   }
   template <class T>
   std::vector<T> read(std::uint64_t at, std::size_t count) {
     std::vector<T> values(count);
     pool_.read(Slab::state, lane_.slot, at,
-               {static_cast<std::uint8_t*>(static_cast<void*>(values.data())), count * sizeof(T)});
+               {reinterpret_cast<std::uint8_t*>(values.data()), count * sizeof(T)});
     return values;
   }
   abi::InstanceHeader& header() { return pool_.header(lane_.slot); }

@@ -23,7 +23,7 @@ namespace warphive::exec::testing {
 class FunctionBuilder {
  public:
   /// Slots: params, results below the header, then `locals` zeroed ones, then `temporaries`.
-  FunctionBuilder(ir::Module& module, ir::FunctionType type, std::uint32_t locals,
+  FunctionBuilder(ir::Module& module, const ir::FunctionType& type, std::uint32_t locals,
                   std::uint32_t temporaries);
 
   [[nodiscard]] std::uint32_t index() const { return index_; }

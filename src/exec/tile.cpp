@@ -31,9 +31,7 @@ namespace {
 template <class M>
 struct Helpers {
   using Own = NativeHelpersOf<M>;
-  static TileContext* own(HostContext* context) {
-    return static_cast<TileContext*>(static_cast<void*>(context));
-  }
+  static TileContext* own(HostContext* context) { return reinterpret_cast<TileContext*>(context); }
   static int64_t refill(HostContext* context, uint64_t frame, int64_t fuel, uint32_t need,
                         uint32_t insn) {
     return Own::refill(own(context), frame, fuel, need, insn);
@@ -105,8 +103,8 @@ TilePool::TilePool(const abi::TileShape& shape, const abi::Code& code,
                    std::uint8_t fill)
     : shape_(shape), tiles_(tiles) {
   const std::uint64_t count = slots();
-  headers_.reset(static_cast<abi::InstanceHeader*>(
-      static_cast<void*>(allocate(count * sizeof(abi::InstanceHeader), fill).release())));
+  headers_.reset(reinterpret_cast<abi::InstanceHeader*>(
+      allocate(count * sizeof(abi::InstanceHeader), fill).release()));
   pool_.code = &code;
   pool_.layout = &layout;
   pool_.headers = headers_.get();
@@ -118,7 +116,7 @@ TilePool::TilePool(const abi::TileShape& shape, const abi::Code& code,
   stack_ = allocate(count * bytes(Slab::stack), fill);
   memory_ = allocate(count * bytes(Slab::memory), fill);
   pool_.state = state_.get();
-  pool_.stack = static_cast<std::uint64_t*>(static_cast<void*>(stack_.get()));
+  pool_.stack = reinterpret_cast<std::uint64_t*>(stack_.get());
   pool_.memory = memory_.get();
 }
 
@@ -172,8 +170,7 @@ bool TilePool::holds_only(std::uint32_t slot, std::uint8_t value) const {
       }
     }
   }
-  const auto* header =
-      static_cast<const std::uint8_t*>(static_cast<const void*>(headers_.get() + slot));
+  const auto* header = reinterpret_cast<const std::uint8_t*>(headers_.get() + slot);
   for (std::size_t i = 0; i < sizeof(abi::InstanceHeader); ++i) {
     if (header[i] != value) return false;
   }

@@ -221,6 +221,7 @@ const Mutation mutations[] = {
      [](Module& m) { inst(m, at_ret_mov) = {Op::charge, 0, 0, 0, 1}; }},
     {"conditional_last", "runs off the end",
      [](Module& m) { inst(m, at_ret_mov) = {Op::br_eq32, 0, 1, 0, 2}; }},
+    // NOLINTNEXTLINE(clang-analyzer-optin.core.EnumCastOutOfRange): unknown on purpose
     {"unknown_op", "unknown op", [](Module& m) { inst(m, at_add).op = static_cast<Op>(op_count); }},
     {"slot_a", "a is slot 10 of 10", [](Module& m) { inst(m, at_add).a = 10; }},
     {"slot_b", "b is slot 11 of 10", [](Module& m) { inst(m, at_add).b = 11; }},

@@ -16,7 +16,6 @@
 namespace warphive::opt {
 namespace {
 
-using ir::Inst;
 using ir::Op;
 
 // Function 0 is (i32, i32) -> (i32) with header 2 and 20 slots; 1 is the same type, 2 a host stub.

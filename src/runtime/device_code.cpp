@@ -60,12 +60,13 @@ Result<std::shared_ptr<const DeviceCode>> make_device_code(
   auto code = std::make_shared<DeviceCode>();
   code->device = device;
   std::optional<codegen::Digest> key;
-  std::optional<codegen::HostObjects> made;
+  codegen::HostObjects made;
   if (services.cache != nullptr) {
     key = digest(module, encoded, device->info(), services.limits);
-    made = services.cache->find(*key);
-    if (made && is_whole(*made, module)) {
-      const std::vector<char>& binary = made->objects.front();
+    auto found = services.cache->find(*key);
+    if (found && is_whole(*found, module)) {
+      made = std::move(*found);
+      const std::vector<char>& binary = made.objects.front();
       auto loaded = device->load(kernels::compiled_image(std::as_bytes(std::span(binary))));
       if (loaded) code->executable = std::move(*loaded);
     }
@@ -75,17 +76,18 @@ Result<std::shared_ptr<const DeviceCode>> make_device_code(
     if (compiles == Compile::never) return std::shared_ptr<const DeviceCode>();
     WARPHIVE_TRY_ASSIGN(made, compile(module, encoded, *device, services.limits, code->executable));
     // A cache that cannot be written costs the next run its start, and this one nothing.
-    if (services.cache != nullptr && !made->objects.front().empty()) {
-      (void)services.cache->store(*key, *made);
+    if (services.cache != nullptr && !made.objects.front().empty()) {
+      (void)services.cache->store(*key, made);
     }
   }
   WARPHIVE_TRY_ASSIGN(const std::uint64_t address,
                       code->executable->address(codegen::native_code_symbol));
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): a place on the device
   code->native = reinterpret_cast<const abi::NativeCode*>(std::uintptr_t{address});
-  for (const codegen::Compiled compiled : made->functions) {
+  for (const codegen::Compiled compiled : made.functions) {
     ++(compiled == codegen::Compiled::no ? code->status.interpreted : code->status.functions);
   }
-  code->status.reasons = std::move(made->reasons);
+  code->status.reasons = std::move(made.reasons);
   code->status.state = codegen::TierState::ready;
   const std::chrono::duration<double> taken = Clock::now() - start;
   code->status.compile_seconds = taken.count();

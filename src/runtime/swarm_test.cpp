@@ -70,6 +70,7 @@ class RuntimeSwarm : public ::testing::Test {
                        std::vector<std::uint64_t> args = {},
                        std::uint64_t fuel = abi::unlimited_fuel, AnyState any = AnyState::no) {
     std::vector<SlotCall> calls;
+    calls.reserve(ids.size());
     for (const InstanceId id : ids) calls.push_back({id, function, 0});
     return swarm_->dispatch({.calls = calls, .args = args, .fuel = fuel, .any_state = any});
   }
@@ -241,7 +242,7 @@ TEST_F(RuntimeSwarm, parked_calls_are_served_as_an_array) {
       EXPECT_EQ(poked->outcome(i).exit, abi::Exit::trapped);
       EXPECT_EQ(poked->outcome(i).trap, abi::TrapKind::host);
       const auto where = poked->location(i);
-      ASSERT_TRUE(where.has_value());
+      if (!where) FAIL() << "no location";
       EXPECT_EQ(program->module.functions[where->function].code[where->inst].op, ir::Op::host_call);
     } else if (i == 9) {
       EXPECT_EQ(poked->outcome(i).exit, abi::Exit::exited);

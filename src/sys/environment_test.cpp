@@ -167,8 +167,12 @@ TEST(EnvironmentInput, OrdinalPlaces) {
 // Runs `body` with descriptor `fd` of the process replaced; returns what was written to it.
 template <class Body>
 std::string capture(int fd, const std::filesystem::path& file, Body body) {
-  const int saved = ::dup(fd);
   const int target = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  if (target < 0) {
+    ADD_FAILURE() << file << " cannot be written";
+    return {};
+  }
+  const int saved = ::dup(fd);
   EXPECT_GE(::dup2(target, fd), 0);
   body();
   EXPECT_GE(::dup2(saved, fd), 0);
@@ -185,11 +189,9 @@ TEST(EnvironmentOutput, PassThroughWritesToTheProcess) {
   options.seed_host = true;
   std::string long_text(200'000, 'x');
   for (std::size_t i = 0; i < long_text.size(); ++i) long_text[i] = static_cast<char>('a' + i % 23);
-  FakeGuest* used = nullptr;
   const std::string out = capture(STDOUT_FILENO, directory.path() / "out", [&] {
     Host host(options);
     FakeGuest guest(host, 0, 4, 1u << 20);
-    used = &guest;
     EXPECT_EQ(guest.write(1, "text\n"), Errno::success);
     EXPECT_EQ(guest.write(1, long_text), Errno::success);
     EXPECT_EQ(guest.u32(FakeGuest::result_at), long_text.size());
@@ -253,6 +255,7 @@ TEST(EnvironmentThreads, InstancesDoNotDisturbEachOther) {
   std::vector<std::string> together(count);
   Host host(options);
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (std::uint32_t t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
       for (std::uint32_t i = t; i < count; i += 4) work(host, index_of(i), together[i]);

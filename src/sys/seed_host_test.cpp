@@ -16,7 +16,8 @@ EnvironmentOptions with_map() {
   EnvironmentOptions options;
   options.seed_host = true;
   options.seed_map = {3, 2, {}};
-  for (std::uint8_t i = 0; i < 3 * 2 * 4; ++i) options.seed_map.pixels.push_back(i);
+  constexpr std::uint8_t bytes = 3 * 2 * 4;
+  for (std::uint8_t i = 0; i < bytes; ++i) options.seed_map.pixels.push_back(i);
   return options;
 }
 

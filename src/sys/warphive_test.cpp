@@ -10,7 +10,7 @@ namespace {
 using abi::Exit;
 using abi::TrapKind;
 
-EnvironmentOptions with_input(std::string text) {
+EnvironmentOptions with_input(const std::string& text) {
   EnvironmentOptions options;
   options.stdin_source = [text](std::uint64_t) { return text; };
   return options;

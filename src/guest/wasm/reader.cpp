@@ -187,13 +187,13 @@ Status ModuleReader::finish() {
 }
 
 Result<std::uint8_t> ModuleReader::byte(std::string_view what) {
-  std::uint8_t value;
+  std::uint8_t value = 0;
   if (!in_.read_u8(value)) return fail(in_.failure(what));
   return value;
 }
 
 Result<std::uint32_t> ModuleReader::number(std::string_view what) {
-  std::uint32_t value;
+  std::uint32_t value = 0;
   if (!in_.read_leb_u32(value)) return fail(in_.failure(what));
   return value;
 }

@@ -17,6 +17,7 @@ namespace warphive::hal::cpu {
 /// Runs kernels over ranges of lanes on the calling thread and the workers. Thread-safe: a dispatch
 /// that finds the workers taken, or comes from one of them, runs on its own thread alone, so that
 /// no dispatch ever waits for another one.
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): next_lane_ has a cache line to itself
 class WorkerPool {
  public:
   /// `threads` counts the calling thread. Where the system has no more threads there are fewer.

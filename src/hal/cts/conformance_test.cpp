@@ -137,16 +137,17 @@ TEST_P(Conformance, every_lane_runs_once) {
 
 TEST_P(Conformance, commands_run_in_order) {
   constexpr std::uint32_t lanes = 5000;
-  Buffer words = buffer(lanes * 4);
-  Buffer copy = buffer(lanes * 4);
-  ASSERT_TRUE(queue_->fill(words, 0, lanes * 4, 0).has_value());
+  constexpr std::uint64_t bytes = std::uint64_t{lanes} * 4;
+  Buffer words = buffer(bytes);
+  Buffer copy = buffer(bytes);
+  ASSERT_TRUE(queue_->fill(words, 0, bytes, 0).has_value());
   std::uint32_t expected = 0;
   for (std::uint32_t round = 0; round < 50; ++round) {
     ASSERT_TRUE(run(KernelId::spawn, words, round, lanes).has_value());
     expected = 2 * expected + round;
   }
-  ASSERT_TRUE(queue_->copy(copy, 0, words, 0, lanes * 4).has_value());
-  ASSERT_TRUE(queue_->fill(words, 0, lanes * 4, 0xff).has_value());
+  ASSERT_TRUE(queue_->copy(copy, 0, words, 0, bytes).has_value());
+  ASSERT_TRUE(queue_->fill(words, 0, bytes, 0xff).has_value());
   ASSERT_TRUE(queue_->synchronise().has_value());
   std::vector<std::uint32_t> got(lanes);
   ASSERT_TRUE(queue_->download(std::as_writable_bytes(std::span(got)), copy, 0).has_value());

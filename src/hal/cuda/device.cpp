@@ -48,10 +48,14 @@ constexpr unsigned host_portable = 1;
 constexpr unsigned host_mapped = 2;
 constexpr unsigned stream_non_blocking = 1;
 constexpr unsigned event_disable_timing = 2;
+/// What the API takes as a pointer and is a number: options, addresses on the device.
+void* as_pointer(std::uintptr_t number) {
+  return reinterpret_cast<void*>(number);  // NOLINT(performance-no-int-to-ptr): not used as one
+}
 // CU_LAUNCH_PARAM_*
 void* const launch_end = nullptr;
-void* const launch_buffer = reinterpret_cast<void*>(std::uintptr_t{1});
-void* const launch_buffer_size = reinterpret_cast<void*>(std::uintptr_t{2});
+void* const launch_buffer = as_pointer(1);
+void* const launch_buffer_size = as_pointer(2);
 
 struct Context {
   const Driver* driver = nullptr;
@@ -297,7 +301,7 @@ class CudaDevice final : public Device {
     } else {
       CuPointer memory = 0;
       WARPHIVE_TRY(context_->call(driver.memory_alloc, "Allocating memory", &memory, bytes));
-      base = reinterpret_cast<std::byte*>(memory);
+      base = static_cast<std::byte*>(as_pointer(memory));
       Status zeroed = context_->call(driver.set_async, "Zeroing memory", memory,
                                      static_cast<unsigned char>(0), bytes, context_->control);
       if (zeroed) {
@@ -330,7 +334,7 @@ class CudaDevice final : public Device {
     const void* const code = binary.empty() ? static_cast<const void*>(image.ptx) : binary.data();
     CuModule module = nullptr;
     int options[] = {jit_max_registers};
-    void* values[] = {reinterpret_cast<void*>(std::uintptr_t{image.registers})};
+    void* values[] = {as_pointer(image.registers)};
     WARPHIVE_TRY(context_->call(driver.module_load, "Loading kernels", &module, code,
                                 image.registers == 0 ? 0u : 1u, static_cast<int*>(options),
                                 static_cast<void**>(values)));
@@ -389,9 +393,8 @@ class CudaDevice final : public Device {
     const Driver& driver = *context_->driver;
     std::array<char, 4096> log = {};
     int options[] = {jit_max_registers, jit_error_log, jit_error_log_bytes};
-    void* values[] = {reinterpret_cast<void*>(
-                          std::uintptr_t{image.registers == 0 ? most_registers : image.registers}),
-                      log.data(), reinterpret_cast<void*>(std::uintptr_t{log.size() - 1})};
+    void* values[] = {as_pointer(image.registers == 0 ? most_registers : image.registers),
+                      log.data(), as_pointer(log.size() - 1)};
     CuLink link = nullptr;
     WARPHIVE_TRY(context_->call(driver.link_create, "Linking kernels", 3u,
                                 static_cast<int*>(options), static_cast<void**>(values), &link));

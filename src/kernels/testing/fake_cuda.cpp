@@ -120,7 +120,7 @@ Fake& fake() {
 
 template <class T>
 T* at(CuPointer pointer) {
-  return reinterpret_cast<T*>(pointer);
+  return reinterpret_cast<T*>(pointer);  // NOLINT(performance-no-int-to-ptr): as the API has it
 }
 Stream* stream_of(CuStream stream) { return reinterpret_cast<Stream*>(stream); }
 

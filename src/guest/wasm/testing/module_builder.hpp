@@ -87,6 +87,7 @@ class ModuleBuilder {
   std::uint32_t function(std::uint32_t type, const Bytes& code,
                          const std::vector<std::pair<std::uint32_t, std::uint8_t>>& locals = {}) {
     std::vector<Bytes> runs;
+    runs.reserve(locals.size());
     for (const auto& [count, local] : locals) runs.push_back(leb(count) + Bytes{local});
     return raw_function(type, vec(runs) + code + Bytes{0x0b});
   }
@@ -116,12 +117,14 @@ class ModuleBuilder {
   /// An active segment of functions in table 0.
   std::uint32_t elements(const Bytes& offset, const std::vector<std::uint32_t>& functions) {
     std::vector<Bytes> items;
+    items.reserve(functions.size());
     for (std::uint32_t function : functions) items.push_back(leb(function));
     return raw_elements(Bytes{0} + offset + Bytes{0x0b} + vec(items));
   }
   /// A declared segment, so that ref.func may name the functions.
   std::uint32_t declare(const std::vector<std::uint32_t>& functions) {
     std::vector<Bytes> items;
+    items.reserve(functions.size());
     for (std::uint32_t function : functions) items.push_back(leb(function));
     return raw_elements(Bytes{3, 0} + vec(items));
   }
@@ -150,6 +153,7 @@ class ModuleBuilder {
   void names(std::string_view module,
              const std::vector<std::pair<std::uint32_t, std::string_view>>& functions) {
     std::vector<Bytes> items;
+    items.reserve(functions.size());
     for (const auto& [index, text] : functions) items.push_back(leb(index) + name(text));
     custom("name", section(0, name(module)) + section(1, vec(items)));
   }
