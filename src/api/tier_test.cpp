@@ -5,6 +5,7 @@
 
 #include "api/data.hpp"
 #include "api/testing.hpp"
+#include "guest/wasm/testing/module_builder.hpp"
 
 namespace warphive::testing {
 namespace {
@@ -169,6 +170,37 @@ TEST(Tiers, code_that_appears_part_by_part_changes_nothing) {
     EXPECT_EQ(program.tier_status().interpreted, 0u);
     if (std::string(name) == "json") EXPECT_TRUE(was_partial);
   }
+}
+
+// LLVM keeps the constants of such a loop in wide registers, also across polls.
+TEST(Tiers, wide_registers_survive_polls) {
+  using wasm::testing::Bytes;
+  using wasm::testing::i32_const;
+  using wasm::testing::leb;
+  using wasm::testing::operator+;  // NOLINT(misc-unused-using-decls): operators are not looked at
+  Bytes code{0x03, 0x40};          // loop
+  for (std::uint32_t i = 0; i < 16; ++i) {
+    // data[(n & 255) * 64 + i * 4] = a constant of its own
+    code = std::move(code) + Bytes{0x20, 0} + i32_const(255) + Bytes{0x71} + i32_const(6) +
+           Bytes{0x74} + i32_const(static_cast<std::int32_t>(0x1234'5671 * (i + 1))) +
+           Bytes{0x36, 0x02} + leb(i * 4);
+  }
+  code = std::move(code) + Bytes{0x20, 0} + i32_const(1) + Bytes{0x6b, 0x22, 0, 0x0d, 0, 0x0b};
+  wasm::testing::ModuleBuilder module;
+  const std::uint32_t type = module.type({wasm::testing::i32}, {});
+  module.memory(Bytes{0, 1});
+  module.export_function("run", module.function(type, code));
+  const Bytes bytes = module.build();
+  const auto end_in = [&](Tier tier) {
+    const Engine engine = engine_of(tier);
+    const Program program =
+        must(engine.link(must(Module::from_bytes(std::as_bytes(std::span(bytes))))));
+    Swarm swarm = must(engine.create_swarm());
+    const std::vector<InstanceId> ids = must(swarm.spawn(program, 1));
+    return end_of(swarm, must(swarm.dispatch(ids, must(program.find_function("run")),
+                                             std::vector<Value>{Value::i32(1000)})));
+  };
+  EXPECT_EQ(end_in(Tier::jit), end_in(Tier::interp));
 }
 
 TEST(Tiers, host_calls_in_compiled_code) {

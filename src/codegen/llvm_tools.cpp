@@ -49,9 +49,14 @@ void set_machine(llvm::Module& module, const llvm::TargetMachine& machine) {
 }
 
 void set_processor(llvm::Module& module, const llvm::TargetMachine& machine) {
+  const bool x86 = machine.getTargetTriple().isX86();
   for (llvm::Function& f : module) {
+    std::string features = machine.getTargetFeatureString().str();
+    // LLVM 19 ends functions that use wide registers with `vzeroupper`, also one that has just
+    // restored them for its caller: what the caller had in their upper halves would be gone.
+    if (x86 && f.getCallingConv() == llvm::CallingConv::PreserveAll) features += ",-vzeroupper";
     f.addFnAttr("target-cpu", machine.getTargetCPU());
-    f.addFnAttr("target-features", machine.getTargetFeatureString());
+    f.addFnAttr("target-features", features);
   }
 }
 
