@@ -121,7 +121,10 @@ void write_failures(const Report& report) {
                                     : " did not end: the run was cancelled."));
   }
   if (const std::uint64_t count = tally.count(Exit::parked)) {
-    say(share(report, count) + " did not end: it waits for a host call.");
+    say(share(report, count) + " did not end: waiting for a host call" +
+        (report.timed_out
+             ? fmt::format(" at the timeout ({} s).", report.options.timeout.value_or(0))
+             : std::string(".")));
   }
   if (const std::uint64_t count = tally.count(Exit::ready)) {
     say(share(report, count) + " did not start: the run was cancelled.");
@@ -134,6 +137,11 @@ void write_failures(const Report& report) {
     const InstanceResult result = report.results[i];
     say(fmt::format("{} exited with a code other than 0, the first ({}) with {}.",
                     share(report, tally.nonzero_codes), result.ordinal, result.exit_code));
+  }
+  if (tally.truncated != 0) {
+    say(fmt::format("Output of {} was cut off at {}; --output-bytes raises the limit.",
+                    counted(tally.truncated, "instance"),
+                    counted(report.options.spawn.output_bytes, "byte")));
   }
 }
 
@@ -194,11 +202,6 @@ void write_summary(const Report& report) {
     text +=
         fmt::format("memory.grow was refused {} by the capacity of {}; --memory-pages raises it.\n",
                     counted(tally.grow_refused, "time"), counted(report.memory_pages, "page"));
-  }
-  if (tally.truncated != 0) {
-    text += fmt::format("output of {} was cut off at {}; --output-bytes raises the limit.\n",
-                        counted(tally.truncated, "instance"),
-                        counted(report.options.spawn.output_bytes, "byte"));
   }
   const Selection selection = report.options.selection();
   const std::uint64_t shown = selection.shown(report.instances());

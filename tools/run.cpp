@@ -123,7 +123,7 @@ void complete_host_options(RunOptions& options, std::uint64_t instances) {
     const std::uint64_t files = has_id(*options.stdin_path) ? instances : 1;
     for (std::uint64_t i = 0; i < files; ++i) check_stdin_file(with_id(*options.stdin_path, i));
     options.host.stdin_path = *options.stdin_path;
-  } else if (instances == 1) {
+  } else if (instances == 1 && !options.repeat) {
     use_process_stdin(options.host);
   }
 }
@@ -280,7 +280,7 @@ int run(RunOptions options) {
   bool starts_compiled = program.tier_status().compiled;
   Results results = dispatch(swarm, options, function, arguments, ids, timed_out);
   for (std::uint64_t times = 1; times < options.repeat.value_or(1); ++times) {
-    if (results.count(Exit::cancelled) != 0) break;
+    if (timed_out || stop_signalled()) break;
     watch.lap();
     or_fail(swarm.reset(ids));
     seconds.spawn = watch.lap();

@@ -175,9 +175,11 @@ void add_work_options(CLI::App& command, RunOptions& o) {
              "Instances. Default: as the arguments say, or 1")
       ->type_name("COUNT")
       ->group(group);
-  add_number(command, "--repeat", o.repeat, 1, 0xffff'ffff,
-             "Runs all of it so often, each time on instances as new, and shows the last time: how "
-             "fast it is where buffers are there already. Needs --invoke. Default: 1")
+  add_number(
+      command, "--repeat", o.repeat, 1, 0xffff'ffff,
+      "Runs all of it so often, each time on instances as new, and shows the last time, also "
+      "its seconds: how fast it is where memory is there already. Standard input is empty "
+      "unless --stdin gives a file. Needs --invoke (_start too). Default: 1")
       ->group(group);
   add_repeated(
       command, "--preload", "NAME=FILE",
@@ -212,7 +214,10 @@ void add_engine_options(CLI::App& command, RunOptions& o) {
                    "How instances run on the CPU: interpreted, compiled before they run, or "
                    "interpreted until code made in the background is there. Default: auto")
       ->group(group);
-  command.add_flag("!--no-cache", o.engine.cache, "Keep no compiled code on disk, and use none")
+  command
+      .add_flag_callback(
+          "--no-cache", [&o] { o.engine.cache = false; },
+          "Keep no compiled code on disk, and use none")
       ->group(group);
   command
       .add_option("--cache-dir", o.engine.cache_directory,
@@ -248,7 +253,8 @@ void add_engine_options(CLI::App& command, RunOptions& o) {
   command
       .add_option_function<std::string>(
           "--timeout", [&o](const std::string& text) { o.timeout = parse_timeout(text); },
-          "Cancels the run after so long")
+          "Cancels the run after so long; loading and compiling do not count, and each run of "
+          "--repeat has as long")
       ->type_name("SECONDS")
       ->group(group);
   add_number(command, "--memory-pages", o.spawn.memory_pages, 0, 65'536,
@@ -323,9 +329,8 @@ void add_output_options(CLI::App& command, RunOptions& o) {
   command
       .add_option_function<std::string>(
           "--results", [&o](const std::string& text) { o.results = parse_selection(text); },
-          "Instances whose results are shown; hash is one hash over all. Default: first:10 as "
-          "text, "
-          "else all")
+          "Instances whose results are shown; hash is one hash of how all ended and of their "
+          "values, not of output or memory. Default: first:10 as text, else all")
       ->type_name("all|none|hash|first:N")
       ->group(group);
   add_number(

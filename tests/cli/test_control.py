@@ -98,6 +98,9 @@ class Timeout(CommandTest):
             report = self.report("sleep", *host, "--args", "3600000000000", "-n", count, "--timeout", "0.3", status=121)
             self.assertLess(time.monotonic() - start, 30)
             self.assertEqual(report["exits"], {"parked": int(count)})
+        # Also where the run is to be repeated for hours.
+        report = self.report("sleep", *host, "--args", "3600000000000", "--timeout", "0.3", "--repeat", "100000", status=121)
+        self.assertEqual(report["exits"], {"parked": 1})
         # Sleepers hold no thread: one after the other they would need 20 s.
         report = self.report("sleep", *host, "--args", "200000000", "-n", "100", "--threads", "1")
         self.assertEqual(report["exits"], {"returned": 100})

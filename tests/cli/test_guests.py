@@ -39,7 +39,7 @@ class Output(CommandTest):
         (result,) = self.report("long", "--output-bytes", "0")["results"]
         self.assertEqual((result["stdout"], result["truncated"]), ("", True))
         done = self.run_guest("long", "-n", "2")
-        self.assertIn("output of 2 instances was cut off at 4,096 bytes; --output-bytes raises the limit.", done.err)
+        self.assertIn("Output of 2 instances was cut off at 4,096 bytes; --output-bytes raises the limit.", done.err)
 
     def test_text_that_is_not_utf8_is_base64(self):
         (result,) = self.report("binary")["results"]
