@@ -107,7 +107,7 @@ Result<Results> Swarm::dispatch(const SlotBatch& batch) {
     buffers->entries[i] = {call.id, instance.ordinal, values, 0, ir::none};
     values += s.pools[instance.pool]->shape->program->result_slots[call.function];
   }
-  return s.run(std::move(inputs), std::move(buffers), values, batch.fuel);
+  return s.run(std::move(inputs), std::move(buffers), values, batch.fuel, false);
 }
 
 Result<Results> Swarm::resume(std::span<const InstanceId> ids, std::uint64_t fuel) {
@@ -116,9 +116,11 @@ Result<Results> Swarm::resume(std::span<const InstanceId> ids, std::uint64_t fue
   if (!claim) return busy_error();
   WARPHIVE_TRY(s.find_all(ids));
   std::uint64_t args = 0;
+  bool resumes_parked = false;
   for (const InstanceId id : ids) {
     const Instance& instance = s.instances[id.index];
     if (!is_resumable(instance.exit)) return state_error(instance, id.index);
+    resumes_parked |= instance.exit == abi::Exit::parked;
     if (instance.pending != ir::none) {
       const kernels::LaneCall& call = s.pending[instance.pending]->calls[instance.pending_call];
       args += s.pools[instance.pool]->shape->program->param_slots[call.function];
@@ -154,7 +156,7 @@ Result<Results> Swarm::resume(std::span<const InstanceId> ids, std::uint64_t fue
     buffers->entries[i] = {ids[i], instance.ordinal, values, 0, ir::none};
     values += program.result_slots[entry];
   }
-  return s.run(std::move(inputs), std::move(buffers), values, fuel);
+  return s.run(std::move(inputs), std::move(buffers), values, fuel, resumes_parked);
 }
 
 Status Swarm::State::group_by_pool(std::unique_ptr<InputBuffers>& inputs) {
@@ -235,7 +237,8 @@ Status Swarm::State::clear_control() {
   return queue->synchronise();  // or a stop could come before it
 }
 
-Status Swarm::State::run_rounds(InputBuffers& inputs, ResultBuffers& buffers, std::uint64_t fuel) {
+Status Swarm::State::run_rounds(InputBuffers& inputs, ResultBuffers& buffers, std::uint64_t fuel,
+                                bool resumes_parked) {
   // Lanes that were parked before must be served before they run.
   std::vector<std::uint32_t>& waiting = parked;
   waiting.clear();
@@ -246,14 +249,10 @@ Status Swarm::State::run_rounds(InputBuffers& inputs, ResultBuffers& buffers, st
     if (exit == abi::Exit::parked) waiting.push_back(i);
     if (exit == abi::Exit::ready) ready.push_back(i);  // for the other tier
   };
-  for (std::uint32_t i = 0; any_parked && i < count; ++i) {
-    const kernels::LaneCall& call = inputs.calls[i];
-    const Instance& instance = instances[buffers.entries[call.call].id.index];
-    if (instance.exit == abi::Exit::parked && (call.flags & kernels::lane_drop_frames) == 0) {
-      waiting.push_back(i);
-    }
+  for (std::uint32_t i = 0; resumes_parked && i < count; ++i) {
+    const Instance& instance = instances[buffers.entries[inputs.calls[i].call].id.index];
+    if (instance.exit == abi::Exit::parked) waiting.push_back(i);
   }
-  const bool resumes_parked = !waiting.empty();
   if (!resumes_parked) {
     WARPHIVE_TRY(run_round(inputs, inputs, buffers, fuel, true));
     // Lanes that neither wait nor go on in the other tier are counted where they run; mostly it is
@@ -328,7 +327,7 @@ Status Swarm::State::run_rounds(InputBuffers& inputs, ResultBuffers& buffers, st
 
 Result<Results> Swarm::State::run(std::unique_ptr<InputBuffers> inputs,
                                   std::unique_ptr<ResultBuffers> buffers, std::uint64_t value_count,
-                                  std::uint64_t fuel) {
+                                  std::uint64_t fuel, bool resumes_parked) {
   const std::uint64_t count = inputs->lanes.size();
   WARPHIVE_TRY(buffers->outcomes.resize(*device, count));
   WARPHIVE_TRY(buffers->values.resize(*device, value_count));
@@ -345,7 +344,7 @@ Result<Results> Swarm::State::run(std::unique_ptr<InputBuffers> inputs,
     running = true;
   }
   const Clock::time_point start = Clock::now();
-  const Status status = run_rounds(*inputs, *buffers, fuel);
+  const Status status = run_rounds(*inputs, *buffers, fuel, resumes_parked);
   buffers->run_ns = nanoseconds_since(start);
   {
     const std::lock_guard lock(running_mutex);
@@ -425,7 +424,6 @@ std::uint64_t Swarm::State::harvest(ResultBuffers& buffers, std::unique_ptr<Inpu
         ++inputs->pending;
       }
     }
-    any_parked |= outcome.exit == abi::Exit::parked;
     ++buffers.exits[static_cast<std::size_t>(outcome.exit)];
     buffers.instructions += outcome.fuel_spent;
     const std::uint64_t text = std::uint64_t{outcome.out_size} + outcome.err_size;

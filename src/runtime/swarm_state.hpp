@@ -152,7 +152,6 @@ struct Swarm::State {
   std::uint64_t next_ordinal = 0;
   std::uint64_t alive = 0;
   std::uint32_t epoch = 0;
-  bool any_parked = false;  // whether an instance ever was, after a dispatch
 
   hal::Buffer control;  // one Control
   /// The stop word as host functions and the host's own loops see it.
@@ -205,9 +204,10 @@ struct Swarm::State {
   /// Runs the lanes of `round`, whose arguments are those of `inputs`.
   Status run_round(InputBuffers& round, InputBuffers& inputs, ResultBuffers& buffers,
                    std::uint64_t fuel, bool first);
-  Status run_rounds(InputBuffers& inputs, ResultBuffers& buffers, std::uint64_t fuel);
+  Status run_rounds(InputBuffers& inputs, ResultBuffers& buffers, std::uint64_t fuel,
+                    bool resumes_parked);
   Result<Results> run(std::unique_ptr<InputBuffers> inputs, std::unique_ptr<ResultBuffers> buffers,
-                      std::uint64_t value_count, std::uint64_t fuel);
+                      std::uint64_t value_count, std::uint64_t fuel, bool resumes_parked);
   [[nodiscard]] bool outcome_is_sound(const kernels::Outcome& outcome,
                                       const Instance& instance) const;
   /// Believes the outcomes as far as they make sense, and keeps inputs that are needed again.
