@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Precompiled for the libraries.
+// Precompiled for the libraries and the command.
 #pragma once
 
 #include <algorithm>

@@ -2,23 +2,6 @@
 // Precompiled for the tests.
 #pragma once
 
-#include <algorithm>
-#include <array>
-#include <atomic>
-#include <bit>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <limits>
-#include <memory>
-#include <mutex>
-#include <optional>
-#include <span>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
-
-#include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <tl/expected.hpp>
+
+#include "core.hpp"
