@@ -59,21 +59,27 @@ def main():
         text.write_text(wat % ("x" * 256))
         tiny = pathlib.Path(folder, "tiny.wasm")
         subprocess.run(["wat2wasm", text, "-o", tiny], check=True)
-        print("fresh instances of one page with 256 bytes of data, tiny call")
+        print("fresh instances of one page with 256 bytes of data, tiny call: first with memory that the system must find, then\n"
+              "with memory at hand (each instance reset), as the peer's pool has it")
         report["fresh"] = []
         for n in (1, 1_000, 10_000, 100_000, 1_000_000):
-            result, wall, peak = run(options.warphive, "run", tiny, "--invoke", "run", "--args-from", f"1..{n}", *common)
-            s = result["seconds"]
-            report["fresh"].append({"instances": n, "seconds": s, "wall": wall, "peak_mib": peak})
-            print(f"  {n:8} spawn {1e6 * s['spawn'] / n:8.3f} us, run {1e6 * s['run'] / n:8.3f} us, harvest "
-                  f"{1e6 * s['harvest'] / n:8.3f} us each; process {wall:.3f} s, peak {peak:.0f} MiB")
-            if options.peer and options.library and n >= 10_000:
-                text = subprocess.run([options.peer, options.library, tiny, "--count", str(n), "--mode", "fresh", "--fuel"],
-                                      capture_output=True, text=True, check=True).stdout
-                peer = json.loads(text)["seconds"]
+            row = {"instances": n}
+            for label, repeat in (("first", ()), ("steady", ("--repeat", 5))):
+                result, wall, peak = run(options.warphive, "run", tiny, "--invoke", "run", "--args-from", f"1..{n}", *repeat, *common)
+                s = result["seconds"]
                 ours = s["spawn"] + s["run"] + s["harvest"]
-                report["fresh"][-1]["wasmtime_seconds"] = peer
-                print(f"           wasmtime {1e6 * peer / n:.3f} us each on {cores} cores: {peer / ours:.2f} times ours")
+                row[label] = {"seconds": s, "each_us": 1e6 * ours / n, "wall": wall, "peak_mib": peak}
+                print(f"  {n:8} {label:6} spawn {1e6 * s['spawn'] / n:8.3f} us, run {1e6 * s['run'] / n:8.3f} us, harvest "
+                      f"{1e6 * s['harvest'] / n:8.3f} us each; process {wall:.3f} s, peak {peak:.0f} MiB")
+            report["fresh"].append(row)
+            if options.peer and options.library and n >= 10_000:
+                for label, fuel in (("wasmtime", ()), ("wasmtime_fuel", ("--fuel",))):
+                    text = subprocess.run([options.peer, options.library, tiny, "--count", str(n), "--mode", "fresh", *fuel],
+                                          capture_output=True, text=True, check=True).stdout
+                    each = 1e6 * json.loads(text)["seconds"] / n
+                    row[label] = {"each_us": each}
+                    print(f"           {label} {each:.3f} us each on {cores} cores: {each / row['first']['each_us']:.2f} times ours first, "
+                          f"{each / row['steady']['each_us']:.2f} times ours steady")
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
 

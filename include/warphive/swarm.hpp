@@ -119,9 +119,10 @@ class Swarm {
                            std::span<const Value> args = {}, std::uint64_t fuel = unlimited_fuel);
   /// Goes on with instances that are out_of_fuel, parked or cancelled.
   Result<Results> resume(std::span<const InstanceId> ids, std::uint64_t fuel = unlimited_fuel);
-  /// Back to the state after spawn, ordinal kept.
+  /// Back to the state after spawn, ordinal kept. Real memory that an instance has it keeps, zeroed:
+  /// several times faster than kill and spawn where the same is touched again.
   Status reset(std::span<const InstanceId> ids);
-  /// Frees the slots. Ids become invalid.
+  /// Frees the slots, and on the CPU gives their memory back. Ids become invalid.
   Status kill(std::span<const InstanceId> ids);
 
   /// Moves `bytes_each` bytes per id between an instance's memory at `address` and a row-major

@@ -125,6 +125,8 @@ class Queue {
   virtual Status upload(Buffer& to, std::uint64_t offset, std::span<const std::byte> from) = 0;
   /// Blocks until the bytes are there.
   virtual Status download(std::span<std::byte> to, const Buffer& from, std::uint64_t offset) = 0;
+  /// What never was touched and is filled with zeros still costs no real memory where the device
+  /// has such.
   virtual Status fill(Buffer& buffer, std::uint64_t offset, std::uint64_t bytes,
                       std::uint8_t value) = 0;
   /// The range reads as zeros afterwards, and costs no real memory where the device can do that.

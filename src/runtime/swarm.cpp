@@ -262,21 +262,25 @@ void Swarm::State::drop_pending(Instance& instance) {
   if (--inputs->pending == 0) free_inputs.push_back(std::move(inputs));
 }
 
-Status Swarm::State::wipe(std::uint32_t pool, std::vector<std::uint32_t>& slots, bool stacks) {
+Status Swarm::State::wipe(std::uint32_t pool, std::vector<std::uint32_t>& slots, bool stacks,
+                          Keep keep) {
   InstancePool& target = *pools[pool];
   const Layout& layout = target.shape->layout;
   if (!std::is_sorted(slots.begin(), slots.end())) std::sort(slots.begin(), slots.end());
   if (device->info().tile_lanes > 1) return wipe_tiles(pool, slots, stacks);
+  const auto clear = [&](hal::Buffer& buffer, std::uint64_t offset, std::uint64_t bytes) {
+    return keep == Keep::memory ? queue->fill(buffer, offset, bytes, 0)
+                                : queue->discard(buffer, offset, bytes);
+  };
   for (std::size_t i = 0; i < slots.size();) {
     std::size_t end = i + 1;
     while (end < slots.size() && slots[end] == slots[end - 1] + 1) ++end;
     const std::uint64_t first = slots[i];
     const std::uint64_t count = end - i;
-    WARPHIVE_TRY(
-        queue->discard(target.memory, first * layout.memory_stride, count * layout.memory_stride));
+    WARPHIVE_TRY(clear(target.memory, first * layout.memory_stride, count * layout.memory_stride));
     if (stacks) {
-      WARPHIVE_TRY(queue->discard(target.stack, first * layout.stack_stride * 8,
-                                  count * layout.stack_stride * 8));
+      const std::uint64_t stride = layout.stack_stride * 8;
+      WARPHIVE_TRY(clear(target.stack, first * stride, count * stride));
     }
     i = end;
   }
@@ -295,7 +299,7 @@ Status Swarm::State::wipe_tiles(std::uint32_t pool, std::span<const std::uint32_
   return queue->synchronise();
 }
 
-Status Swarm::State::wipe_all(std::span<const InstanceId> ids) {
+Status Swarm::State::wipe_all(std::span<const InstanceId> ids, Keep keep) {
   // Usually all are of one pool, in order.
   std::vector<std::uint64_t> keys;
   keys.reserve(ids.size());
@@ -316,7 +320,7 @@ Status Swarm::State::wipe_all(std::span<const InstanceId> ids) {
     for (; i < keys.size() && keys[i] >> 32 == pool; ++i) {
       slots.push_back(static_cast<std::uint32_t>(keys[i]));
     }
-    WARPHIVE_TRY(wipe(pool, slots, stacks));
+    WARPHIVE_TRY(wipe(pool, slots, stacks, keep));
   }
   return {};
 }
@@ -326,7 +330,7 @@ Status Swarm::reset(std::span<const InstanceId> ids) {
   const Claim claim(s.claimed);
   if (!claim) return busy_error();
   WARPHIVE_TRY(s.find_all(ids));
-  WARPHIVE_TRY(s.wipe_all(ids));
+  WARPHIVE_TRY(s.wipe_all(ids, Keep::memory));
   WARPHIVE_TRY(s.spawn_lanes.resize(*s.device, ids.size()));
   // One kernel for each run of ids of one pool.
   for (std::size_t i = 0; i < ids.size();) {
@@ -352,7 +356,7 @@ Status Swarm::kill(std::span<const InstanceId> ids) {
   const Claim claim(s.claimed);
   if (!claim) return busy_error();
   WARPHIVE_TRY(s.find_all(ids));
-  WARPHIVE_TRY(s.wipe_all(ids));
+  WARPHIVE_TRY(s.wipe_all(ids, Keep::nothing));
   for (const InstanceId id : ids) {
     Instance& instance = s.instances[id.index];
     s.pools[instance.pool]->free.push_back(instance.slot);

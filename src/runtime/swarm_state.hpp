@@ -136,6 +136,9 @@ class Claim {
   bool held_;
 };
 
+/// What becomes of the real memory of instances that are wiped, where a device can give it back.
+enum class Keep { nothing, memory };
+
 struct Swarm::State {
   std::shared_ptr<hal::Device> device;
   HostServices services;
@@ -183,8 +186,8 @@ struct Swarm::State {
   std::uint32_t next_epoch();
   void drop_pending(Instance& instance);
   /// Zeroes what the instances wrote, in as few ranges as possible. Sorts `slots`.
-  Status wipe(std::uint32_t pool, std::vector<std::uint32_t>& slots, bool stacks);
-  Status wipe_all(std::span<const InstanceId> ids);
+  Status wipe(std::uint32_t pool, std::vector<std::uint32_t>& slots, bool stacks, Keep keep);
+  Status wipe_all(std::span<const InstanceId> ids, Keep keep);
   Status write_images(std::uint32_t pool, std::uint64_t first, std::uint64_t count);
   Status wipe_tiles(std::uint32_t pool, std::span<const std::uint32_t> slots, bool stacks);
   Status publish_pools();

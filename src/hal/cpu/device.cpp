@@ -2,7 +2,6 @@
 #include "hal/cpu/device.hpp"
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -17,6 +16,7 @@
 #include "base/check.hpp"
 #include "base/result.hpp"
 #include "hal/cpu/machine.hpp"
+#include "hal/cpu/touched_pages.hpp"
 #include "hal/cpu/worker_pool.hpp"
 
 namespace warphive::hal::cpu {
@@ -25,10 +25,9 @@ namespace {
 constexpr std::uint32_t max_threads = 1024;
 constexpr std::uint64_t gibibyte = std::uint64_t{1} << 30;
 
-std::uint64_t page_size() {
-  static const auto bytes = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  return bytes;
-}
+// What one thread zeroes at a time, and from where on it pays to ask what there is to zero.
+constexpr std::uint64_t zero_chunk = std::uint64_t{2} << 20;
+constexpr std::uint64_t ask_from = std::uint64_t{64} << 10;
 
 class CpuExecutable final : public Executable {
  public:
@@ -82,11 +81,26 @@ Status check_range(const Buffer& buffer, std::uint64_t offset, std::uint64_t byt
                      offset, buffer.size());
 }
 
+/// Whole pages to zero.
+struct ZeroPages {
+  const TouchedPages& touched;
+  std::byte* first;
+  std::uint64_t bytes;
+  mutable std::atomic<bool> failed{false};
+};
+
+void zero_chunks(const void* raw, std::uint32_t first, std::uint32_t last) {
+  const auto& zero = *static_cast<const ZeroPages*>(raw);
+  const std::uint64_t begin = first * zero_chunk;
+  const std::uint64_t end = std::min(zero.bytes, last * zero_chunk);
+  if (!zero.touched.zero(zero.first + begin, end - begin)) zero.failed = true;
+}
+
 /// Every command has run when its call returns: other threads only help with it.
 class CpuQueue final : public Queue {
  public:
-  CpuQueue(WorkerPool* workers, Timelines* timelines)
-      : workers_(workers), timelines_(timelines), id_(timelines->add()) {}
+  CpuQueue(WorkerPool* workers, Timelines* timelines, const TouchedPages* touched)
+      : workers_(workers), timelines_(timelines), touched_(touched), id_(timelines->add()) {}
 
   Status copy(Buffer& to, std::uint64_t to_offset, const Buffer& from, std::uint64_t from_offset,
               std::uint64_t bytes) override {
@@ -108,18 +122,18 @@ class CpuQueue final : public Queue {
   Status fill(Buffer& buffer, std::uint64_t offset, std::uint64_t bytes,
               std::uint8_t value) override {
     WARPHIVE_TRY(check_range(buffer, offset, bytes));
+    if (value == 0 && bytes >= ask_from) {
+      return touched_->known() ? zero(buffer, offset, bytes) : discard(buffer, offset, bytes);
+    }
     if (bytes != 0) std::memset(bytes_of(buffer) + offset, value, bytes);
     return {};
   }
   Status discard(Buffer& buffer, std::uint64_t offset, std::uint64_t bytes) override {
     WARPHIVE_TRY(check_range(buffer, offset, bytes));
-    const std::uint64_t page = page_size();
-    const std::uint64_t first = (offset + page - 1) / page * page;
-    const std::uint64_t last = (offset + bytes) / page * page;
+    const Pages pages = whole_pages(offset, bytes);
     std::byte* base = bytes_of(buffer);
-    if (first < last && madvise(base + first, last - first, MADV_DONTNEED) == 0) {
-      std::memset(base + offset, 0, first - offset);
-      std::memset(base + last, 0, offset + bytes - last);
+    if (pages.bytes != 0 && madvise(base + pages.first, pages.bytes, MADV_DONTNEED) == 0) {
+      zero_around(pages, base, offset, bytes);
     } else if (bytes != 0) {
       std::memset(base + offset, 0, bytes);
     }
@@ -140,8 +154,36 @@ class CpuQueue final : public Queue {
   Status synchronise() override { return {}; }
 
  private:
+  struct Pages {
+    std::uint64_t first;  // offset in the buffer, which begins with a page
+    std::uint64_t bytes;
+  };
+  static Pages whole_pages(std::uint64_t offset, std::uint64_t bytes) {
+    const std::uint64_t page = page_size();
+    const std::uint64_t first = (offset + page - 1) / page * page;
+    const std::uint64_t last = (offset + bytes) / page * page;
+    return {first, first < last ? last - first : 0};
+  }
+  /// What of the range is outside of its whole pages.
+  static void zero_around(Pages pages, std::byte* base, std::uint64_t offset, std::uint64_t bytes) {
+    const std::uint64_t last = pages.first + pages.bytes;
+    std::memset(base + offset, 0, pages.first - offset);
+    std::memset(base + last, 0, offset + bytes - last);
+  }
+  Status zero(Buffer& buffer, std::uint64_t offset, std::uint64_t bytes) {
+    const Pages pages = whole_pages(offset, bytes);
+    const ZeroPages params{
+        .touched = *touched_, .first = bytes_of(buffer) + pages.first, .bytes = pages.bytes};
+    const std::uint64_t chunks = (pages.bytes + zero_chunk - 1) / zero_chunk;
+    workers_->run(zero_chunks, &params, static_cast<std::uint32_t>(chunks));
+    if (params.failed) return discard(buffer, offset, bytes);
+    zero_around(pages, bytes_of(buffer), offset, bytes);
+    return {};
+  }
+
   WorkerPool* workers_;  // borrowed from the device, likewise the next
   Timelines* timelines_;
+  const TouchedPages* touched_;
   std::uint64_t id_;
 };
 
@@ -184,7 +226,7 @@ class CpuDevice final : public Device {
     return std::make_unique<CpuExecutable>(image);
   }
   Result<std::unique_ptr<Queue>> create_queue() override {
-    return std::make_unique<CpuQueue>(&workers_, &timelines_);
+    return std::make_unique<CpuQueue>(&workers_, &timelines_, &touched_);
   }
   Status write_now(Buffer& buffer, std::uint64_t offset, std::uint32_t value) override {
     WARPHIVE_TRY(check_range(buffer, offset, sizeof value));
@@ -210,6 +252,7 @@ class CpuDevice final : public Device {
   std::atomic<std::uint64_t> reserved_{0};
   WorkerPool workers_;
   Timelines timelines_;
+  TouchedPages touched_;
 };
 
 DeviceInfo describe_with(std::uint32_t threads) {

@@ -106,6 +106,23 @@ TEST_P(Conformance, fill_and_discard_touch_exactly_their_range) {
   }
 }
 
+TEST_P(Conformance, zeros_reach_every_byte_that_was_written) {
+  // Large enough that a device may look for what there is to zero; with gaps that nobody touched.
+  constexpr std::uint64_t size = (std::uint64_t{5} << 20) + 1234;
+  constexpr std::uint64_t touched[] = {0,         1,         4095,      4096,    70'000,
+                                       2'097'151, 2'097'152, 5'000'000, size - 1};
+  for (const std::uint64_t from : {std::uint64_t{0}, std::uint64_t{17}, std::uint64_t{4096}}) {
+    Buffer target = buffer(size);
+    std::vector<std::uint8_t> expected(size);
+    for (const std::uint64_t at : touched) {
+      ASSERT_TRUE(queue_->fill(target, at, 1, 0xa5).has_value());
+      if (at < from || at >= size - from) expected[at] = 0xa5;
+    }
+    ASSERT_TRUE(queue_->fill(target, from, size - 2 * from, 0).has_value());
+    EXPECT_EQ(std::memcmp(bytes_of(target).data(), expected.data(), size), 0) << from;
+  }
+}
+
 TEST_P(Conformance, ranges_outside_of_a_buffer_are_errors) {
   Buffer small = buffer(16);
   Buffer large = buffer(64);
