@@ -5,14 +5,16 @@ same C compiled natively, in the same run.
 
 usage: jit_peers.py WARPHIVE GUESTS_DIR [--json FILE] [--repeat N] [--only NAME] [--sources DIR]
 
-With --sources (tests/programs) the same C, compiled by clang-19 -O2 for this machine, runs too. Programs and arguments are those of interp_peers.py, more calls of each; compile time is not counted. Results must be
-equal. Figures are the best of the rounds, which are interleaved.
+With --sources (tests/programs) the same C, compiled by clang-19 -O2 for this machine, runs too; where there is a node, V8's
+TurboFan does, which counts no fuel. Programs and arguments are those of interp_peers.py, more calls of each; compile time is
+not counted. Results must be equal. Figures are the best of the rounds, which are interleaved.
 """
 
 import argparse
 import ctypes
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -63,6 +65,20 @@ class Native:
         return time.perf_counter() - start, values
 
 
+def v8(wasm, n, calls):
+    script = f"""
+      const module = new WebAssembly.Module(require('fs').readFileSync('{wasm}'));
+      const run = new WebAssembly.Instance(module, {{}}).exports.run;
+      run(1, 1);
+      const values = [];
+      const start = process.hrtime.bigint();
+      for (let seed = 1; seed <= {calls}; ++seed) values.push(run(seed, {n}));
+      const seconds = Number(process.hrtime.bigint() - start) / 1e9;
+      console.log(JSON.stringify([seconds, values]));"""
+    command = ["node", "--no-liftoff", "--no-wasm-tier-up", "--no-wasm-lazy-compilation", "-e", script]
+    return tuple(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("warphive")
@@ -74,8 +90,8 @@ def main():
     options = parser.parse_args()
     rows = []
     folder = tempfile.TemporaryDirectory()
-    print(f"{'program':14} {'metered':>9} {'unmetered':>9} {'wasmtime':>9} {'+ fuel':>9} {'native':>9} s   unmetered/wasmtime  metered/wasmtime  "
-          "metered/+fuel  metering cost  unmetered/native")
+    print(f"{'program':14} {'metered':>9} {'unmetered':>9} {'wasmtime':>9} {'+ fuel':>9} {'v8':>9} {'native':>9} s   unmetered/wasmtime  metered/wasmtime  "
+          "metered/+fuel  metering cost  metered/v8  unmetered/native")
     for name, (n, calls) in PROGRAMS.items():
         wasm = options.guests / f"{name}.wasm"
         if (options.only and options.only != name) or not wasm.exists():
@@ -90,6 +106,8 @@ def main():
             ("wasmtime", lambda: plain.call(n, calls)),
             ("wasmtime_fuel", lambda: fuelled.call(n, calls)),
         ]
+        if shutil.which("node"):
+            runs.append(("v8", lambda: v8(wasm, n, calls)))
         if options.sources:
             native = Native(options.sources / f"{name}.c", folder.name)
             runs.append(("native", lambda: native.call(n, calls)))
@@ -107,17 +125,21 @@ def main():
             "fuel": best["wasmtime_fuel"] / best["metered"],
             "cost": best["metered"] / best["unmetered"],
         }
+        if "v8" in best:
+            ratios["v8"] = best["v8"] / best["metered"]
         if options.sources:
             ratios["native"] = best["native"] / best["unmetered"]
         rows.append({"program": name, "n": n, "calls": calls, "seconds": best, "ratios": ratios})
         print(
-            f"{name:14} {best['metered']:9.4f} {best['unmetered']:9.4f} {best['wasmtime']:9.4f} {best['wasmtime_fuel']:9.4f} {best.get('native', 0):9.4f}"
-            f"     {ratios['unmetered']:17.2f} {ratios['metered']:17.2f} {ratios['fuel']:14.2f} {ratios['cost']:14.2f} {ratios.get('native', 0):17.2f}",
+            f"{name:14} {best['metered']:9.4f} {best['unmetered']:9.4f} {best['wasmtime']:9.4f} {best['wasmtime_fuel']:9.4f} {best.get('v8', 0):9.4f} "
+            f"{best.get('native', 0):9.4f}"
+            f"     {ratios['unmetered']:17.2f} {ratios['metered']:17.2f} {ratios['fuel']:14.2f} {ratios['cost']:14.2f} {ratios.get('v8', 0):11.2f} "
+            f"{ratios.get('native', 0):17.2f}",
             flush=True,
         )
     means = {key: geomean([row["ratios"][key] for row in rows]) for key in rows[0]["ratios"]}
-    print(f"{'geometric mean':68} {means['unmetered']:17.2f} {means['metered']:17.2f} {means['fuel']:14.2f} {means['cost']:14.2f} "
-          f"{means.get('native', 0):17.2f}")
+    print(f"{'geometric mean':78} {means['unmetered']:17.2f} {means['metered']:17.2f} {means['fuel']:14.2f} {means['cost']:14.2f} "
+          f"{means.get('v8', 0):11.2f} {means.get('native', 0):17.2f}")
     if options.json:
         options.json.write_text(json.dumps({"rows": rows, "geometric_means": means}, indent=1) + "\n")
 
