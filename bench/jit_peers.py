@@ -5,7 +5,7 @@ same C compiled natively, in the same run.
 
 usage: jit_peers.py WARPHIVE GUESTS_DIR [--json FILE] [--repeat N] [--only NAME] [--sources DIR]
 
-With --sources (tests/programs) the same C, compiled by clang-19 -O2 for this machine, runs too; where there is a node, V8's
+With --sources (tests/programs) the same C, compiled by clang-19 -O2 (or in libraries beside it), runs too; where there is a node, V8's
 TurboFan does, which counts no fuel. Programs and arguments are those of interp_peers.py, more calls of each; compile time is
 not counted. Results must be equal. Figures are the best of the rounds, which are interleaved.
 """
@@ -53,9 +53,11 @@ class Wasmtime:
 
 class Native:
     def __init__(self, source, folder):
-        library = pathlib.Path(folder, source.stem + ".so")
-        subprocess.run(["clang-19", "-O2", "-ffp-contract=off", "-Wno-unknown-attributes", "-shared", "-fPIC", source, "-o", library, "-lm"],
-                       check=True, stderr=subprocess.DEVNULL)
+        library = source.with_suffix(".so")
+        if not library.exists():
+            library = pathlib.Path(folder, source.stem + ".so")
+            subprocess.run(["clang-19", "-O2", "-ffp-contract=off", "-Wno-unknown-attributes", "-shared", "-fPIC", source, "-o", library, "-lm"],
+                           check=True, stderr=subprocess.DEVNULL)
         self.run = ctypes.CDLL(str(library)).run
         self.run.argtypes = [ctypes.c_int32, ctypes.c_int32]
 

@@ -26,6 +26,8 @@ if [[ -x $python ]]; then
   printf '\n== compiled tier against wasmtime, one core\n'
   "$python" bench/jit_peers.py "$bin/warphive" build/release/guests --sources tests/programs --json "$out/jit_peers.json"
 fi
+printf '\n== what compiling costs\n'
+"$([[ -x $python ]] && echo "$python" || echo python3)" bench/compile_cost.py "$bin/warphive" build/release/guests --json "$out/compile_cost.json"
 printf '\n== swarm: parallel efficiency, spawn, idle memory, start\n'
 library=$(ls .venv/lib/python3*/site-packages/wasmtime/linux-*/_libwasmtime.so 2>/dev/null | head -n 1 || true)
 python3 bench/swarm_cli.py "$bin/warphive" build/release/guests --json "$out/swarm_cli.json" \
