@@ -59,6 +59,7 @@ def parse_counts(warphive, file, export, arguments):
 def make_engine():
     config = wasmtime.Config()
     config.consume_fuel = True
+    config.wasm_tail_call = True
     return wasmtime.Engine(config)
 
 
@@ -111,7 +112,7 @@ def assemble(fields, folder):
     text = folder / "case.wat"
     text.write_text(f"(module {fields})")
     file = folder / "case.wasm"
-    subprocess.run(["wat2wasm", text, "-o", file], check=True)
+    subprocess.run(["wat2wasm", "--enable-tail-call", text, "-o", file], check=True)
     return file
 
 

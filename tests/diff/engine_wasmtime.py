@@ -88,7 +88,7 @@ class Engine:
         config.wasm_threads = False
         config.wasm_multi_memory = False
         config.wasm_memory64 = False
-        config.wasm_tail_call = False
+        config.wasm_tail_call = True
         config.wasm_gc = False
         config.wasm_function_references = False
         config.wasm_exceptions = False

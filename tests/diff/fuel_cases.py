@@ -201,6 +201,16 @@ CASES = [
     ("memory.size and memory.grow that fail", """(memory (export "memory") 1 3) (func (export "f") (param i32) (result i32)
           (drop (memory.grow (local.get 0))) (memory.size) (memory.grow (i32.const 0)) i32.add)""",
      {"f": [[0], [3], [-1]]}),
+    ("tail calls", """(table 2 funcref) (elem (i32.const 0) $sub $f)
+          (func $sub (param i32 i32) (result i32) (i32.sub (local.get 0) (local.get 1)))
+          (func $f (export "f") (param i32 i32) (result i32) (local i32)
+            (local.set 2 (i32.add (local.get 2) (local.get 1)))
+            (if (i32.eqz (local.get 0)) (then (return (local.get 2))))
+            (return_call $f (i32.sub (local.get 0) (i32.const 1)) (i32.add (local.get 2) (local.get 0))))
+          (func (export "g") (param i32 i32) (result i32) (return_call_indirect (param i32 i32) (result i32)
+            (local.get 0) (local.get 1) (i32.and (local.get 0) (i32.const 1))))
+          (func (export "h") (param i32 i32) (result i32) (return_call $sub (local.get 0) (local.get 1)))""",
+     {"f": [[0, 5], [1, 5], [100000, 3]], "g": [[8, 3], [9, 3]], "h": [[9, 4]]}),
     ("numbers", """(func (export "f") (param i32 i64) (result i64)
           (i64.add (i64.rotl (local.get 1) (i64.const 3)) (i64.extend_i32_u (i32.clz (local.get 0))))
           (i64.extend8_s) (i64.trunc_sat_f64_s (f64.sqrt (f64.convert_i64_s (local.get 1)))) i64.xor

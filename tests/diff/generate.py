@@ -8,19 +8,20 @@ import subprocess
 BASE_FEATURES = ["--enable-sign-ext", "--enable-nontrapping-float-to-int", "--enable-multivalue", "--enable-mutable-globals"]
 BULK = "--enable-bulk-memory"
 SIMD = "--enable-simd"
+TAIL = "--enable-tail-call"
 # By seed: flags of wasm-opt.
 SHAPES = [
     BASE_FEATURES,
     [*BASE_FEATURES, BULK],
     [*BASE_FEATURES, "-O2"],
     [*BASE_FEATURES, BULK, "--enable-reference-types"],
-    [*BASE_FEATURES, BULK, "-O1"],
+    [*BASE_FEATURES, BULK, TAIL, "-O1"],
     ["-O3"],
     [*BASE_FEATURES, BULK, "--flatten", "--rereloop", "-O2"],
-    [*BASE_FEATURES, BULK, "--fuzz-passes"],
+    [*BASE_FEATURES, BULK, TAIL, "--fuzz-passes"],
     [*BASE_FEATURES, SIMD],
     [*BASE_FEATURES, BULK, SIMD, "-O2"],
-    [*BASE_FEATURES, BULK, SIMD, "--enable-reference-types"],
+    [*BASE_FEATURES, BULK, SIMD, TAIL, "--enable-reference-types"],
     [*BASE_FEATURES, SIMD, "--flatten", "--rereloop", "-O3"],
 ]
 # A csmith program prints its checksum at the end. One object of it serves both: `run`, which returns the checksum and
@@ -56,7 +57,7 @@ int main(void) { return csmith_main(); }
 # Default sizes make programs of which some take clang half a minute.
 CSMITH_SIZES = ["--max-funcs", "6", "--max-block-depth", "4", "--max-block-size", "3", "--max-expr-complexity", "8"]
 # Bytes that often make another valid operator or immediate.
-TELLING_BYTES = bytes([*range(0x00, 0x12), 0x1A, 0x1B, 0x1C, *range(0x20, 0x27), *range(0x28, 0x46), 0x6A, 0x7C, 0x7D, 0x7E, 0x7F,
+TELLING_BYTES = bytes([*range(0x00, 0x14), 0x1A, 0x1B, 0x1C, *range(0x20, 0x27), *range(0x28, 0x46), 0x6A, 0x7C, 0x7D, 0x7E, 0x7F,
                        0x80, 0xA7, 0xAC, 0xBC, 0xC0, 0xD0, 0xD1, 0xD2, 0xFC, 0xFD, 0xFF, 0x40, 0x6F, 0x70])
 
 

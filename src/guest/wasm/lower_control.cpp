@@ -301,7 +301,7 @@ void FunctionLowering::branch_table() {
 // changes unless an operand is `wrapped`.
 void FunctionLowering::return_values() {
   if (results_ > 1) {
-    return_many(results_);
+    move_to_front(results_);
   } else if (results_ == 1) {
     const std::uint32_t at = height() - 1;
     const Entry entry = stack_[at];
@@ -321,8 +321,8 @@ void FunctionLowering::return_values() {
   builder_.emit(Op::ret, header_slot_, 0, 0, 0);
 }
 
-// Results go to slots from 0 on, which are parameters too: a parallel move.
-void FunctionLowering::return_many(std::uint32_t count) {
+// The top operands go to slots from 0 on, where parameters are too: a parallel move.
+void FunctionLowering::move_to_front(std::uint32_t count) {
   if (count == 2 && stack_[height() - 2].half == Entry::Half::low) {
     const std::uint32_t at = height() - 2;
     const Entry entry = stack_[at];
@@ -387,6 +387,16 @@ void FunctionLowering::call_indirect(std::uint32_t type, std::uint32_t table) {
   const std::uint32_t index = operand(height() - 1);
   pop();
   finish_call(type, Op::call_indirect, index, ir::imm_pair(table, types_[type]));
+}
+
+// A call of this function in place of a return: a jump to its start, with its locals zero again.
+void FunctionLowering::start_again() {
+  if (params_ != 0) move_to_front(params_);
+  for (std::uint32_t slot = header_slot_ + 1; slot < first_temporary_; ++slot) {
+    builder_.emit(Op::const_k, slot, 0, 0, 0);
+  }
+  builder_.emit(Op::br, 0, 0, 0, start_);
+  leave();
 }
 
 void FunctionLowering::finish_call(std::uint32_t type, Op op, std::uint32_t index_slot,

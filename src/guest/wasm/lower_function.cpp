@@ -73,6 +73,12 @@ Status FunctionLowering::lower(std::uint32_t index, ir::Function& function) {
   loops_ = 0;
   charge_ = ir::none;
   too_long_ = false;
+  function_ = guest_index;
+  jumps_to_start_ = body.tail_calls_itself && !has_vector_locals_;
+  if (jumps_to_start_) {
+    start_ = builder_.new_label();
+    builder_.bind(start_);
+  }
   begin_guest_block(true);
   units_ = 1;
   Frame outermost;
@@ -291,6 +297,21 @@ void FunctionLowering::lower_other(Opcode code) {
     case Opcode::call_indirect: {
       const std::uint32_t type = read_u32();
       call_indirect(type, read_u32());
+      return;
+    }
+    case Opcode::return_call: {
+      const std::uint32_t function = read_u32();
+      if (jumps_to_start_ && function == function_) return start_again();
+      call(function);
+      return_values();
+      leave();
+      return;
+    }
+    case Opcode::return_call_indirect: {
+      const std::uint32_t type = read_u32();
+      call_indirect(type, read_u32());
+      return_values();
+      leave();
       return;
     }
     default:

@@ -221,9 +221,10 @@ class FunctionLowering {
   void branch_table();
   void return_values();
   void return_from_temporaries();
-  void return_many(std::uint32_t count);
+  void move_to_front(std::uint32_t count);
   void call(std::uint32_t function);
   void call_indirect(std::uint32_t type, std::uint32_t table);
+  void start_again();
   void finish_call(std::uint32_t type, ir::Op op, std::uint32_t index_slot, std::uint64_t imm);
   void leave() {
     end_guest_block();
@@ -256,8 +257,10 @@ class FunctionLowering {
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint32_t> vector_indices_;
 
   const std::byte* position_ = nullptr;
-  std::uint32_t params_ = 0;   // slots
-  std::uint32_t results_ = 0;  // slots
+  std::uint32_t function_ = 0;  // the module's index of what is lowered
+  Label start_ = 0;             // behind `enter`, if jumps_to_start_
+  std::uint32_t params_ = 0;    // slots
+  std::uint32_t results_ = 0;   // slots
   std::uint32_t local_shift_ = 0;
   std::uint32_t header_slot_ = 0;
   std::uint32_t first_temporary_ = 0;
@@ -270,7 +273,8 @@ class FunctionLowering {
   bool reachable_ = true;
   bool too_many_slots_ = false;
   bool too_long_ = false;
-  bool has_vector_locals_ = false;
+  bool has_vector_locals_ = false;  // or parameters
+  bool jumps_to_start_ = false;     // to call itself in place of a return
 };
 
 }  // namespace warphive::wasm

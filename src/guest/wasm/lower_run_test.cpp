@@ -314,6 +314,48 @@ TEST_P(LowerRun, CallsAndRecursionKeepFramesApart) {
   EXPECT_EQ(run(builder, function, {7}), Values{13});
 }
 
+TEST_P(LowerRun, TailCallsOfItselfNeedNoStack) {
+  ModuleBuilder builder;
+  const std::uint32_t type = builder.type({i32, i32, i32}, {i32});
+  // f(n, a, b): local = local + a (0 before each call); n == 0 ? b : f(n - 1, b, local + b).
+  const Bytes code = get(3) + get(1) + op(O::i32_add) + set(3) + get(0) + op(O::i32_eqz) +
+                     if_(empty, get(2) + op(O::return_)) + get(0) + c32(1) + op(O::i32_sub) +
+                     get(2) + get(3) + get(2) + op(O::i32_add) + op(O::return_call, 0);
+  const std::uint32_t function = builder.function(type, code, {{2, i32}});
+  std::uint32_t a = 0;
+  std::uint32_t b = 1;
+  for (int n = 0; n < 100'000; ++n) {
+    const std::uint32_t sum = a + b;
+    a = b;
+    b = sum;
+  }
+  EXPECT_EQ(run(builder, function, {100'000, 0, 1}), Values{b});
+}
+
+TEST_P(LowerRun, TailCallsReturnWhatTheirFunctionsDo) {
+  ModuleBuilder builder;
+  const std::uint32_t two = builder.type({i32, i32}, {i32, i64});
+  const std::uint32_t one = builder.type({i32}, {i32, i64});
+  builder.table(funcref, limits(3));
+  const std::uint32_t swapped =
+      builder.function(two, get(1) + get(0) + op(O::i64_extend_i32_s) + c64(10) + op(O::i64_mul));
+  builder.elements(c32(0), {swapped});
+  builder.export_function(
+      "direct",
+      builder.function(one, get(0) + op(O::i32_eqz) +
+                                if_(empty, c32(1) + c32(2) + op(O::return_call, swapped)) +
+                                c32(77) + c32(5) + get(0) + op(O::return_call, swapped)));
+  builder.export_function(
+      "indirect",
+      builder.function(one, c32(7) + c32(8) + get(0) + op(O::return_call_indirect, two, 0)));
+  Instance instance(GetParam(), builder, true);
+  EXPECT_EQ(instance.call("direct", {0}).results, (Values{2, 10}));
+  EXPECT_EQ(instance.call("direct", {3}).results, (Values{3, 50}));
+  EXPECT_EQ(instance.call("indirect", {0}).results, (Values{8, 70}));
+  EXPECT_EQ(instance.call("indirect", {1}).trap, TrapKind::uninitialized_element);
+  EXPECT_EQ(instance.call("indirect", {9}).trap, TrapKind::undefined_element);
+}
+
 TEST_P(LowerRun, IndirectCallsFindTheirFunctions) {
   ModuleBuilder builder;
   const std::uint32_t binary = builder.type({i32, i32}, {i32});

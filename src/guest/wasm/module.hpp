@@ -114,6 +114,7 @@ struct FunctionBody {
   std::vector<LocalRun> locals;     // without parameters
   std::span<const std::byte> code;  // operators including the final `end`; into Module::bytes
   std::uint32_t offset = 0;         // of code[0] in the module
+  bool tail_calls_itself = false;   // by return_call
 };
 
 struct Module {

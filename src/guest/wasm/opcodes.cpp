@@ -14,11 +14,8 @@ std::string_view proposal_of_opcode(std::uint8_t byte) {
     case 0x19:
     case 0x1f:
       return "exception handling";
-    case 0x12:
-    case 0x13:
-    case 0x15:
-      return "tail calls";
     case 0x14:
+    case 0x15:
     case 0xd4:
     case 0xd5:
     case 0xd6:

@@ -17,11 +17,12 @@ using namespace testing;  // NOLINT: the builder's small words and operator+
 // Operators by their bytes.
 constexpr std::uint8_t unreachable = 0x00, nop = 0x01, block = 0x02, loop = 0x03, if_ = 0x04,
                        else_ = 0x05, end = 0x0b, br = 0x0c, br_if = 0x0d, br_table = 0x0e,
-                       return_ = 0x0f, call = 0x10, call_indirect = 0x11, drop = 0x1a,
-                       select = 0x1b, select_t = 0x1c, local_get = 0x20, local_set = 0x21,
-                       local_tee = 0x22, global_get = 0x23, global_set = 0x24, table_get = 0x25,
-                       table_set = 0x26, add32 = 0x6a, add64 = 0x7c, ref_null = 0xd0,
-                       ref_is_null = 0xd1, ref_func = 0xd2, misc = 0xfc, simd = 0xfd;
+                       return_ = 0x0f, call = 0x10, call_indirect = 0x11, return_call = 0x12,
+                       return_call_indirect = 0x13, drop = 0x1a, select = 0x1b, select_t = 0x1c,
+                       local_get = 0x20, local_set = 0x21, local_tee = 0x22, global_get = 0x23,
+                       global_set = 0x24, table_get = 0x25, table_set = 0x26, add32 = 0x6a,
+                       add64 = 0x7c, ref_null = 0xd0, ref_is_null = 0xd1, ref_func = 0xd2,
+                       misc = 0xfc, simd = 0xfd;
 const Bytes one32 = {0x41, 1}, one64 = {0x42, 1}, one_f32 = {0x43, 0, 0, 0x80, 0x3f},
             one_f64 = {0x44, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f};
 const Bytes one_vector = Bytes{simd, 0x0c} + Bytes(16, 1);
@@ -348,6 +349,23 @@ TEST(ReaderOperatorsTest, Calls) {
   expect_refused(
       {}, {}, one32 + Bytes{call_indirect, 1, 1},
       "Table (1) of call_indirect has elements of type (externref), expected (funcref).");
+}
+
+TEST(ReaderOperatorsTest, TailCalls) {
+  expect_valid({}, {f32}, one32 + one64 + Bytes{return_call, 1});
+  expect_valid({}, {f32}, one32 + one64 + one32 + Bytes{return_call_indirect, 2, 0});
+  // What follows cannot be reached.
+  expect_valid({}, {f32}, one32 + one64 + Bytes{return_call, 1, drop} + one_f32);
+  expect_refused({}, {f32}, one64 + one32 + Bytes{return_call, 1},
+                 "Operand of return_call has type (i32), expected (i64).");
+  expect_refused({}, {i32}, one32 + one64 + Bytes{return_call, 1},
+                 "A function of type (i32, i64) -> (f32) is called by return_call, expected the "
+                 "results of () -> (i32).");
+  expect_refused({}, {}, one32 + one64 + one32 + Bytes{return_call_indirect, 2, 0},
+                 "is called by return_call_indirect, expected the results of () -> ().");
+  expect_refused({}, {}, {return_call, 3}, "Function (3) of return_call is unknown");
+  expect_refused({}, {}, one32 + Bytes{return_call_indirect, 1, 1},
+                 "Table (1) of return_call_indirect has elements of type (externref)");
 }
 
 TEST(ReaderOperatorsTest, LocalsAndGlobals) {

@@ -39,8 +39,10 @@ FunctionValidator::FunctionValidator(const Module& module, const Limits& limits,
       data_count_(data_count),
       passed_limit_(passed_floor + passed_per_byte * module.bytes.size()) {}
 
-Status FunctionValidator::validate(std::uint32_t function, const FunctionBody& body) {
+Status FunctionValidator::validate(std::uint32_t function, FunctionBody& body) {
   const FunctionType& type = type_of_function(function);
+  function_ = function;
+  tail_calls_itself_ = false;
   code_ = base::ByteReader(body.code, body.offset);
   height_ = 0;
   frames_.clear();
@@ -68,6 +70,7 @@ Status FunctionValidator::validate(std::uint32_t function, const FunctionBody& b
         code_.offset(), "Function body goes on for ({}) bytes after its last (end), expected (0).",
         code_.remaining()));
   }
+  body.tail_calls_itself = tail_calls_itself_;
   return {};
 }
 
@@ -227,11 +230,13 @@ bool FunctionValidator::control_operator(Opcode opcode) {
       ++operator_count_;
       return branch_table();
     case Opcode::call:
+    case Opcode::return_call:
       ++operator_count_;
-      return call();
+      return call(opcode);
     case Opcode::call_indirect:
+    case Opcode::return_call_indirect:
       ++operator_count_;
-      return call_indirect();
+      return call_indirect(opcode);
     case Opcode::select:
       ++operator_count_;
       return select();
@@ -377,31 +382,43 @@ bool FunctionValidator::return_values() {
   return true;
 }
 
-bool FunctionValidator::call() {
+bool FunctionValidator::call(Opcode opcode) {
   std::uint32_t function;
   if (!read_index("Function index", function)) return false;
   if (function >= module_.functions.size()) {
     return unknown_index("Function", function, module_.functions.size());
   }
-  const FunctionType& type = type_of_function(function);
-  return pop(type.params) && push(type.results);
+  tail_calls_itself_ |= opcode == Opcode::return_call && function == function_;
+  return end_call(opcode, type_of_function(function));
 }
 
-bool FunctionValidator::call_indirect() {
+bool FunctionValidator::call_indirect(Opcode opcode) {
   std::uint32_t type_index, table;
   if (!read_index("Type index", type_index)) return false;
   if (!read_table(table)) return false;
   if (module_.tables[table].element != ValueType::funcref) {
-    return fail_with(invalid(operator_offset_,
-                             "Table ({}) of call_indirect has elements of type ({}), expected "
-                             "(funcref).",
-                             table, ir::to_string(module_.tables[table].element)));
+    return fail_with(
+        invalid(operator_offset_, "Table ({}) of {} has elements of type ({}), expected (funcref).",
+                table, info(opcode).text, ir::to_string(module_.tables[table].element)));
   }
   if (type_index >= module_.types.size()) {
     return unknown_index("Type", type_index, module_.types.size());
   }
-  const FunctionType& type = module_.types[type_index];
-  return pop(ValueType::i32) && pop(type.params) && push(type.results);
+  return pop(ValueType::i32) && end_call(opcode, module_.types[type_index]);
+}
+
+bool FunctionValidator::end_call(Opcode opcode, const FunctionType& type) {
+  if (!pop(type.params)) return false;
+  if (opcode == Opcode::call || opcode == Opcode::call_indirect) return push(type.results);
+  const FunctionType& own = type_of_function(function_);
+  if (!pass_on(own.results.size())) return false;
+  if (type.results != own.results) {
+    return fail_with(invalid(operator_offset_,
+                             "A function of type {} is called by {}, expected the results of {}.",
+                             ir::to_string(type), info(opcode).text, ir::to_string(own)));
+  }
+  set_unreachable();
+  return true;
 }
 
 bool FunctionValidator::select() {

@@ -30,8 +30,8 @@ class FunctionValidator {
                     std::optional<std::uint32_t> data_count);
 
   /// `function` is the index in the module's function space. The body's offset and code must be set
-  /// and its locals be within the limits.
-  Status validate(std::uint32_t function, const FunctionBody& body);
+  /// and its locals be within the limits. Sets tail_calls_itself.
+  Status validate(std::uint32_t function, FunctionBody& body);
 
   /// Operators so far that cost fuel and can be reached.
   [[nodiscard]] std::uint64_t operator_count() const { return operator_count_; }
@@ -77,8 +77,9 @@ class FunctionValidator {
   bool branch(Opcode opcode);
   bool branch_table();
   bool return_values();
-  bool call();
-  bool call_indirect();
+  bool call(Opcode opcode);
+  bool call_indirect(Opcode opcode);
+  bool end_call(Opcode opcode, const FunctionType& type);
   bool select();
   bool typed_select();
   bool global(Opcode opcode);
@@ -157,6 +158,8 @@ class FunctionValidator {
   std::uint64_t passed_ = 0;  // operands so far that blocks, branches and calls passed on
 
   base::ByteReader code_;
+  std::uint32_t function_ = 0;  // whose body it is
+  bool tail_calls_itself_ = false;
   std::uint64_t operator_offset_ = 0;
   std::uint64_t operator_count_ = 0;
   std::vector<ValueType> operands_;  // the operand stack is its first height_ elements
