@@ -26,6 +26,7 @@ constexpr std::uint64_t unchecked_bytes = std::uint64_t{16} << 20;
 std::uint64_t key_of(const Instance& instance) {
   return std::uint64_t{instance.pool} << 32 | instance.slot;
 }
+std::uint32_t pool_of(std::uint64_t key) { return static_cast<std::uint32_t>(key >> 32); }
 
 }  // namespace
 
@@ -181,6 +182,7 @@ Result<std::vector<InstanceId>> Swarm::spawn(const std::shared_ptr<const Program
   }
 
   WARPHIVE_TRY(s.spawn_lanes.resize(*s.device, count));
+  s.spawn_runs.clear();
   std::vector<InstanceId> ids;
   ids.reserve(count);
   const std::size_t new_instances = count - std::min<std::size_t>(count, s.free_instances.size());
@@ -224,9 +226,10 @@ Result<std::vector<InstanceId>> Swarm::spawn(const std::shared_ptr<const Program
       ids.push_back({index, fresh.generation});
     }
     s.alive += ids.size() - first;
-    WARPHIVE_TRY(s.write_images(p, first, ids.size() - first));
+    s.spawn_runs.push_back({p, first, ids.size() - first});
   }
   WARPHIVE_CHECK(ids.size() == count);
+  WARPHIVE_TRY(s.write_images());
   return ids;
 }
 
@@ -245,13 +248,15 @@ Status Swarm::State::publish_pools() {
   return queue->synchronise();
 }
 
-Status Swarm::State::write_images(std::uint32_t pool, std::uint64_t first, std::uint64_t count) {
+Status Swarm::State::write_images() {
   WARPHIVE_TRY(spawn_lanes.to_device(*queue));
-  const kernels::SpawnLanes params{.pool = pool_views[pool],
-                                   .image = pools[pool]->shape->image,
-                                   .lanes = spawn_lanes.device() + first};
-  WARPHIVE_TRY(queue->dispatch(*executable, hal::KernelId::spawn, hal::params_of(params),
-                               static_cast<std::uint32_t>(count)));
+  for (const SpawnRun& run : spawn_runs) {
+    const kernels::SpawnLanes params{.pool = pool_views[run.pool],
+                                     .image = pools[run.pool]->shape->image,
+                                     .lanes = spawn_lanes.device() + run.first};
+    WARPHIVE_TRY(queue->dispatch(*executable, hal::KernelId::spawn, hal::params_of(params),
+                                 static_cast<std::uint32_t>(run.count)));
+  }
   return queue->synchronise();
 }
 
@@ -262,12 +267,9 @@ void Swarm::State::drop_pending(Instance& instance) {
   if (--inputs->pending == 0) free_inputs.push_back(std::move(inputs));
 }
 
-Status Swarm::State::wipe(std::uint32_t pool, std::vector<std::uint32_t>& slots, bool stacks,
-                          Keep keep) {
-  InstancePool& target = *pools[pool];
-  const Layout& layout = target.shape->layout;
-  if (!std::is_sorted(slots.begin(), slots.end())) std::sort(slots.begin(), slots.end());
-  if (device->info().tile_lanes > 1) return wipe_tiles(pool, slots, stacks);
+Status Swarm::State::wipe_ranges(InstancePool& pool, std::span<const std::uint32_t> slots,
+                                 bool stacks, Keep keep) {
+  const Layout& layout = pool.shape->layout;
   const auto clear = [&](hal::Buffer& buffer, std::uint64_t offset, std::uint64_t bytes) {
     return keep == Keep::memory ? queue->fill(buffer, offset, bytes, 0)
                                 : queue->discard(buffer, offset, bytes);
@@ -277,31 +279,19 @@ Status Swarm::State::wipe(std::uint32_t pool, std::vector<std::uint32_t>& slots,
     while (end < slots.size() && slots[end] == slots[end - 1] + 1) ++end;
     const std::uint64_t first = slots[i];
     const std::uint64_t count = end - i;
-    WARPHIVE_TRY(clear(target.memory, first * layout.memory_stride, count * layout.memory_stride));
+    WARPHIVE_TRY(clear(pool.memory, first * layout.memory_stride, count * layout.memory_stride));
     if (stacks) {
       const std::uint64_t stride = layout.stack_stride * 8;
-      WARPHIVE_TRY(clear(target.stack, first * stride, count * stride));
+      WARPHIVE_TRY(clear(pool.stack, first * stride, count * stride));
     }
     i = end;
   }
   return {};
 }
 
-Status Swarm::State::wipe_tiles(std::uint32_t pool, std::span<const std::uint32_t> slots,
-                                bool stacks) {
-  WARPHIVE_TRY(wipe_slots.resize(*device, slots.size()));
-  std::copy(slots.begin(), slots.end(), wipe_slots.host());
-  WARPHIVE_TRY(wipe_slots.to_device(*queue));
-  const kernels::WipeLanes params{
-      .pool = pool_views[pool], .slots = wipe_slots.device(), .stacks = stacks ? 1u : 0u};
-  WARPHIVE_TRY(queue->dispatch(*executable, hal::KernelId::wipe, hal::params_of(params),
-                               static_cast<std::uint32_t>(slots.size())));
-  return queue->synchronise();
-}
-
 Status Swarm::State::wipe_all(std::span<const InstanceId> ids, Keep keep) {
   // Usually all are of one pool, in order.
-  std::vector<std::uint64_t> keys;
+  keys.clear();
   keys.reserve(ids.size());
   bool stacks = false;
   for (const InstanceId id : ids) {
@@ -313,14 +303,25 @@ Status Swarm::State::wipe_all(std::span<const InstanceId> ids, Keep keep) {
     if (services.forget) services.forget(id.index);
   }
   if (!std::is_sorted(keys.begin(), keys.end())) std::sort(keys.begin(), keys.end());
-  std::vector<std::uint32_t> slots;
+  WARPHIVE_TRY(wipe_slots.resize(*device, keys.size()));
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    wipe_slots[i] = static_cast<std::uint32_t>(keys[i]);
+  }
+  const bool in_tiles = device->info().tile_lanes > 1;
+  if (in_tiles) WARPHIVE_TRY(wipe_slots.to_device(*queue));
   for (std::size_t i = 0; i < keys.size();) {
-    const auto pool = static_cast<std::uint32_t>(keys[i] >> 32);
-    slots.clear();
-    for (; i < keys.size() && keys[i] >> 32 == pool; ++i) {
-      slots.push_back(static_cast<std::uint32_t>(keys[i]));
+    const std::size_t first = i;
+    const std::uint32_t pool = pool_of(keys[i]);
+    while (i < keys.size() && pool_of(keys[i]) == pool) ++i;
+    if (in_tiles) {
+      const kernels::WipeLanes params{.pool = pool_views[pool],
+                                      .slots = wipe_slots.device() + first,
+                                      .stacks = stacks ? 1u : 0u};
+      WARPHIVE_TRY(queue->dispatch(*executable, hal::KernelId::wipe, hal::params_of(params),
+                                   static_cast<std::uint32_t>(i - first)));
+    } else {
+      WARPHIVE_TRY(wipe_ranges(*pools[pool], {wipe_slots.host() + first, i - first}, stacks, keep));
     }
-    WARPHIVE_TRY(wipe(pool, slots, stacks, keep));
   }
   return {};
 }
@@ -332,13 +333,14 @@ Status Swarm::reset(std::span<const InstanceId> ids) {
   WARPHIVE_TRY(s.find_all(ids));
   WARPHIVE_TRY(s.wipe_all(ids, Keep::memory));
   WARPHIVE_TRY(s.spawn_lanes.resize(*s.device, ids.size()));
-  // One kernel for each run of ids of one pool.
-  for (std::size_t i = 0; i < ids.size();) {
-    const std::size_t first = i;
-    const std::uint32_t pool = s.instances[ids[i].index].pool;
-    const Template& shape = *s.pools[pool]->shape;
-    for (; i < ids.size() && s.instances[ids[i].index].pool == pool; ++i) {
-      Instance& instance = s.instances[ids[i].index];
+  s.spawn_runs.clear();
+  for (std::size_t i = 0; i < s.keys.size();) {
+    const std::uint64_t first = i;
+    const std::uint32_t p = pool_of(s.keys[i]);
+    const InstancePool& pool = *s.pools[p];
+    const Template& shape = *pool.shape;
+    for (; i < s.keys.size() && pool_of(s.keys[i]) == p; ++i) {
+      Instance& instance = s.instances[pool.owners[static_cast<std::uint32_t>(s.keys[i])]];
       instance.memory_pages = shape.image_memory_pages;
       instance.function = ir::none;
       instance.exit = shape.image.exit;
@@ -346,9 +348,9 @@ Status Swarm::reset(std::span<const InstanceId> ids) {
       instance.unreported = instance.exit == abi::Exit::trapped;
       s.spawn_lanes[i] = {instance.ordinal, instance.slot, instance.generation};
     }
-    WARPHIVE_TRY(s.write_images(pool, first, i - first));
+    s.spawn_runs.push_back({p, first, i - first});
   }
-  return {};
+  return s.write_images();
 }
 
 Status Swarm::kill(std::span<const InstanceId> ids) {
@@ -365,7 +367,7 @@ Status Swarm::kill(std::span<const InstanceId> ids) {
     if (++instance.generation != 0) s.free_instances.push_back(id.index);
   }
   s.alive -= ids.size();
-  return {};
+  return s.queue->synchronise();
 }
 
 Result<abi::Exit> Swarm::state(InstanceId id) const {

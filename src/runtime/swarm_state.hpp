@@ -168,6 +168,12 @@ struct Swarm::State {
   std::vector<std::unique_ptr<InputBuffers>> free_inputs;
   std::vector<std::unique_ptr<InputBuffers>> pending;  // some entries are null
   SharedArray<kernels::SpawnLane> spawn_lanes;
+  struct SpawnRun {  // of spawn_lanes
+    std::uint32_t pool;
+    std::uint64_t first, count;
+  };
+  std::vector<SpawnRun> spawn_runs;
+  std::vector<std::uint64_t> keys;  // pool and slot of what wipe_all wiped, ascending
   SharedArray<kernels::Move> moves;
   SharedArray<std::byte> moved;  // flat side of moves, where kernels do not read host memory
   SharedArray<std::uint32_t> wipe_slots;
@@ -185,11 +191,13 @@ struct Swarm::State {
   Status find_all(std::span<const InstanceId> ids);
   std::uint32_t next_epoch();
   void drop_pending(Instance& instance);
-  /// Zeroes what the instances wrote, in as few ranges as possible. Sorts `slots`.
-  Status wipe(std::uint32_t pool, std::vector<std::uint32_t>& slots, bool stacks, Keep keep);
+  /// Has what the instances wrote zeroed: by commands of the queue, which may not have run yet.
   Status wipe_all(std::span<const InstanceId> ids, Keep keep);
-  Status write_images(std::uint32_t pool, std::uint64_t first, std::uint64_t count);
-  Status wipe_tiles(std::uint32_t pool, std::span<const std::uint32_t> slots, bool stacks);
+  /// In as few ranges as possible, where instances lie one behind the other. `slots` ascend.
+  Status wipe_ranges(InstancePool& pool, std::span<const std::uint32_t> slots, bool stacks,
+                     Keep keep);
+  /// Writes the images of spawn_runs.
+  Status write_images();
   Status publish_pools();
 
   // templates.cpp
