@@ -24,7 +24,7 @@ GUESTS = ("alu", "sha", "coremark_like", "json", "text")
 def run(binary, wasm, *extra, arguments=("--args", "1,1")):
     """The report, the process's wall time in seconds, and its largest memory in MiB."""
     command = [binary, "run", str(wasm), "--invoke", "run", *arguments, *map(str, extra), "--format", "json", "--results", "hash",
-               "--quiet", "--progress", "none", "--threads", "1"]
+               "--quiet", "--progress", "none", "--threads", "1", "--device", "cpu"]
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     text, errors = process.stdout.read(), process.stderr.read()

@@ -35,7 +35,7 @@ PROGRAMS = {
 
 def warphive(binary, wasm, n, calls, metering):
     command = [binary, "run", str(wasm), "--invoke", "run", "--args-from", f"1..{calls}", "--args", str(n)]
-    command += ["--threads", "1", "--tier", "interp", "--format", "json", "--metering", metering, "--quiet", "--progress", "none"]
+    command += ["--threads", "1", "--tier", "interp", "--device", "cpu", "--format", "json", "--metering", metering, "--quiet", "--progress", "none"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     report = json.loads(done.stdout)
     values = [int(result["values"][0]) for result in report["results"]]

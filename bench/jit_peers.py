@@ -26,7 +26,7 @@ SCALE = 20  # times as many calls as interp_peers.py makes of each
 
 
 def warphive(binary, wasm, n, calls, metering):
-    command = [binary, "run", str(wasm), "--invoke", "run", "--args-from", f"1..{calls}", "--args", str(n), "--tier", "jit"]
+    command = [binary, "run", str(wasm), "--invoke", "run", "--args-from", f"1..{calls}", "--args", str(n), "--tier", "jit", "--device", "cpu"]
     command += ["--threads", "1", "--format", "json", "--metering", metering, "--quiet", "--progress", "none"]
     report = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     return report["seconds"]["run"], [int(result["values"][0]) for result in report["results"]]

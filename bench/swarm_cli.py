@@ -37,7 +37,7 @@ def main():
     options = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
     report = {"cores": cores}
-    common = ["--format", "json", "--results", "hash", "--quiet", "--progress", "none"]
+    common = ["--device", "cpu", "--format", "json", "--results", "hash", "--quiet", "--progress", "none"]
 
     print(f"parallel efficiency: 256 instances, 1 thread and {cores} threads, best of 3")
     report["efficiency"] = {}

@@ -64,7 +64,9 @@ std::filesystem::path guest(const char* name) {
 void stops(benchmark::State& state, warphive::Tier tier) {
   constexpr double slice_seconds = 0.005;
   constexpr std::int32_t rounds = 20'000'000;
-  auto engine = take(state, warphive::Engine::create({.threads = 1, .tier = tier, .cache = false}));
+  auto engine =
+      take(state,
+           warphive::Engine::create({.device = "cpu", .threads = 1, .tier = tier, .cache = false}));
   auto module = take(state, warphive::Module::from_file(guest("alu").string()));
   if (!engine || !module) return;
   auto program = take(state, engine->link(*module));
@@ -113,7 +115,9 @@ void stops(benchmark::State& state, warphive::Tier tier) {
 
 void host_calls(benchmark::State& state, warphive::Tier tier) {
   constexpr std::int32_t calls = 1'000'000;
-  auto engine = take(state, warphive::Engine::create({.threads = 1, .tier = tier, .cache = false}));
+  auto engine =
+      take(state,
+           warphive::Engine::create({.device = "cpu", .threads = 1, .tier = tier, .cache = false}));
   if (!engine) return;
   const warphive::HostFunction add = [](std::span<warphive::HostCall* const> group) {
     for (warphive::HostCall* call : group) {

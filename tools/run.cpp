@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -39,8 +40,17 @@ double in_seconds(std::chrono::nanoseconds time) {
   return std::chrono::duration<double>(time).count();
 }
 
+// With fewer a GPU gains less than the time that it takes to start.
+constexpr std::uint64_t gpu_from = 1024;
+
 Engine make_engine(const RunOptions& options) {
-  Result<Engine> engine = Engine::create(options.engine);
+  EngineOptions choice = options.engine;
+  std::uint64_t instances = options.count.value_or(1);
+  if (options.arguments.range) {
+    instances = std::max(instances, parse_range(*options.arguments.range).count());
+  }
+  if (choice.device == "auto" && instances < gpu_from) choice.device = "cpu";
+  Result<Engine> engine = Engine::create(choice);
   if (engine) return std::move(*engine);
   const ErrorCode code = engine.error().code();
   const bool usage = code == ErrorCode::unsupported || code == ErrorCode::invalid_input;

@@ -206,13 +206,15 @@ void add_engine_options(CLI::App& command, RunOptions& o) {
             check_device_name(name);
             o.engine.device = name;
           },
-          "Where instances run")
+          "Where instances run. auto, the default: on the first GPU, where there is one and -n or "
+          "--args-from says at least 1,024 instances, else on the CPU")
       ->type_name("auto|cpu|cuda[:N]")
       ->group(group);
-  add_choice<Tier>(command, "--tier", o.engine.tier,
-                   {{"auto", Tier::automatic}, {"interp", Tier::interp}, {"jit", Tier::jit}},
-                   "How instances run on the CPU: interpreted, compiled before they run, or "
-                   "interpreted until code made in the background is there. Default: auto")
+  add_choice<Tier>(
+      command, "--tier", o.engine.tier,
+      {{"auto", Tier::automatic}, {"interp", Tier::interp}, {"jit", Tier::jit}},
+      "How instances run: interpreted, compiled before they run, or interpreted until code "
+      "made in the background is there (on a GPU: code that the cache has). Default: auto")
       ->group(group);
   command
       .add_flag_callback(

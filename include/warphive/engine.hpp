@@ -39,7 +39,7 @@ struct CompileLimits {
 };
 
 struct EngineOptions {
-  std::string device = "auto";  // auto | cpu | cuda[:N]
+  std::string device = "auto";  // auto | cpu | cuda[:N]; auto: the first GPU, else the CPU
   std::uint32_t threads = 0;    // CPU device: worker threads, 0 for all cores
   Tier tier = Tier::automatic;
   bool cache = true;            // keep compiled code on disk, and use what is there

@@ -111,9 +111,13 @@ class CompileLimitsTest : public ::testing::TestWithParam<Hostile> {};
 
 TEST_P(CompileLimitsTest, what_is_beyond_a_limit_stays_interpreted) {
   const Hostile& hostile = GetParam();
-  const Engine interp = must(Engine::create({.threads = 1, .tier = Tier::interp, .cache = false}));
-  const Engine jit = must(
-      Engine::create({.threads = 1, .tier = Tier::jit, .cache = false, .compile = hostile.limits}));
+  const Engine interp =
+      must(Engine::create({.device = "cpu", .threads = 1, .tier = Tier::interp, .cache = false}));
+  const Engine jit = must(Engine::create({.device = "cpu",
+                                          .threads = 1,
+                                          .tier = Tier::jit,
+                                          .cache = false,
+                                          .compile = hostile.limits}));
   const Program program = link(jit, hostile.bytes);
   const TierStatus status = program.tier_status();
   EXPECT_EQ(status.state, "ready") << status.failure;
@@ -128,8 +132,10 @@ TEST_P(CompileLimitsTest, what_is_beyond_a_limit_stays_interpreted) {
 
 TEST_P(CompileLimitsTest, below_the_limits_it_is_compiled) {
   const Hostile& hostile = GetParam();
-  const Engine interp = must(Engine::create({.threads = 1, .tier = Tier::interp, .cache = false}));
-  const Engine jit = must(Engine::create({.threads = 1, .tier = Tier::jit, .cache = false}));
+  const Engine interp =
+      must(Engine::create({.device = "cpu", .threads = 1, .tier = Tier::interp, .cache = false}));
+  const Engine jit =
+      must(Engine::create({.device = "cpu", .threads = 1, .tier = Tier::jit, .cache = false}));
   const Program program = link(jit, hostile.bytes);
   EXPECT_EQ(program.tier_status().interpreted, 0u);
   const Program plain = link(interp, hostile.bytes);
@@ -137,7 +143,7 @@ TEST_P(CompileLimitsTest, below_the_limits_it_is_compiled) {
 }
 
 TEST_P(CompileLimitsTest, automatic_leaves_it_to_the_background) {
-  const Engine engine = must(Engine::create({.threads = 1, .cache = false}));
+  const Engine engine = must(Engine::create({.device = "cpu", .threads = 1, .cache = false}));
   const Program program = link(engine, GetParam().bytes);
   EXPECT_EQ(program.tier_status().state, "cold");
   EXPECT_EQ(run(engine, program, 5).size(), 1u);

@@ -39,5 +39,12 @@ TEST(Devices, CompiledCodeOfAnotherDeviceIsNotRun) {
   }
 }
 
+TEST(Devices, AutoIsTheGpuWhereThereIsOne) {
+  ASSERT_EQ(setenv("WARPHIVE_CUDA_LIBRARY", WARPHIVE_FAKE_CUDA_LIBRARY, 1), 0);
+  EXPECT_EQ(must(Engine::create()).device(), "cuda");
+  ASSERT_EQ(setenv("WARPHIVE_CUDA_LIBRARY", "/nowhere/libcuda.so", 1), 0);
+  EXPECT_EQ(must(Engine::create()).device(), "cpu");
+}
+
 }  // namespace
 }  // namespace warphive::testing

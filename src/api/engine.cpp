@@ -89,20 +89,28 @@ Result<std::shared_ptr<hal::Device>> open_cuda(const std::string& name) {
                      name, device.error().message());
 }
 
+Result<std::shared_ptr<hal::Device>> open_cpu(const EngineOptions& options) {
+  return hal::cpu::create_device({.threads = options.threads});
+}
+
+Result<std::shared_ptr<hal::Device>> open_device(const EngineOptions& options) {
+  const std::string& name = options.device;
+  if (is_cuda(name)) return open_cuda(name);
+  if (name == "cpu") return open_cpu(options);
+  if (name == "auto") {
+    auto gpu = hal::cuda::create_device({});
+    return gpu ? std::move(gpu) : open_cpu(options);
+  }
+  return base::error(ErrorCode::not_found, ErrorPhase::none,
+                     "Device ({}) is not known; there are (auto, cpu, cuda, cuda:N).", name);
+}
+
 }  // namespace
 
 Result<Engine> Engine::create(const EngineOptions& options) {
   auto data = std::make_shared<detail::EngineData>();
   data->options = options;
-  if (is_cuda(options.device)) {
-    WARPHIVE_TRY_ASSIGN(data->device, open_cuda(options.device));
-  } else if (options.device == "auto" || options.device == "cpu") {
-    WARPHIVE_TRY_ASSIGN(data->device, hal::cpu::create_device({.threads = options.threads}));
-  } else {
-    return base::error(ErrorCode::not_found, ErrorPhase::none,
-                       "Device ({}) is not known; there are (auto, cpu, cuda, cuda:N).",
-                       options.device);
-  }
+  WARPHIVE_TRY_ASSIGN(data->device, open_device(options));
   if (data->options.tier != Tier::interp) {
     data->compile_queue = std::make_shared<codegen::CompileQueue>(
         std::clamp(std::thread::hardware_concurrency() / 2, 1u, most_compile_threads));

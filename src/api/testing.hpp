@@ -21,7 +21,7 @@ T must(Result<T> result) {
 }
 
 inline Engine make_engine(std::uint32_t threads = 2) {
-  return must(Engine::create({.threads = threads}));
+  return must(Engine::create({.device = "cpu", .threads = threads}));
 }
 inline Module module_of(std::string_view wasm, bool metered = true) {
   return must(Module::from_bytes(modules::bytes_of(wasm), {.metered = metered}));

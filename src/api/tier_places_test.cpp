@@ -39,7 +39,8 @@ bool same(const Stop& a, const Stop& b) {
 class Lane {
  public:
   Lane(Tier tier, const Guest& guest)
-      : engine_(must(Engine::create({.threads = 1, .tier = tier, .cache = false}))),
+      : engine_(
+            must(Engine::create({.device = "cpu", .threads = 1, .tier = tier, .cache = false}))),
         program_(must(engine_.link(
             must(Module::from_file(std::string(WARPHIVE_GUESTS) + "/" + guest.name + ".wasm"))))),
         swarm_(must(runtime::Swarm::create(must(hal::cpu::create_device({.threads = 1}))))),

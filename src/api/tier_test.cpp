@@ -19,7 +19,7 @@ struct Guest {
 void PrintTo(const Guest& guest, std::ostream* to) { *to << guest.name; }
 
 Engine engine_of(Tier tier) {
-  return must(Engine::create({.threads = 1, .tier = tier, .cache = false}));
+  return must(Engine::create({.device = "cpu", .threads = 1, .tier = tier, .cache = false}));
 }
 
 Program guest_program(const Engine& engine, const std::string& name, bool metered = true) {

@@ -38,6 +38,12 @@ class Device(CommandTest):
         self.assertIn("cuda     available: stand-in driver", self.command("devices", status=0).out)
         self.assertIn("there are (1) CUDA devices", self.command("run", self.guest("core"), "--device", "cuda:1", status=122).err)
 
+    def test_auto_is_the_gpu_for_many_instances(self):
+        core = self.guest("core")
+        for count, device in ((1, "cpu"), (1023, "cpu"), (1024, "cuda")):
+            done = self.command("run", core, "--invoke", "count", "--args-from", f"1..{count}", "--format", "json", "--results", "hash")
+            self.assertEqual(json.loads(done.out)["device"], device)
+
     def test_counts_around_a_tile(self):
         core = self.guest("core")
         for count in (1, 31, 32, 33, 64, 100):
