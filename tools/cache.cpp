@@ -12,6 +12,7 @@
 #include "tools/failure.hpp"
 #include "tools/format.hpp"
 #include "tools/report.hpp"
+#include "tools/run_options.hpp"
 
 namespace warphive::tools {
 namespace {
@@ -72,17 +73,9 @@ void add_cache_command(CLI::App& app) {
     action->callback([options, act] { act(*options); });
     return action;
   };
-  add("stats", "Show where the code is, how many programs, how many bytes", show_stats)
-      ->add_option_function<std::string>(
-          "--format",
-          [options](const std::string& text) {
-            if (text != "text" && text != "json") {
-              fail_usage("The value of --format ({}) is not one of text|json.", text);
-            }
-            options->json = text == "json";
-          },
-          "Default: text")
-      ->type_name("text|json");
+  add_format_option(
+      *add("stats", "Show where the code is, how many programs, how many bytes", show_stats),
+      options->json);
   add("clear", "Remove all of it", clear);
 }
 

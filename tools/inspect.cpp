@@ -217,6 +217,9 @@ std::string compiled_text(const wasm::Module& guest, const InspectOptions& optio
 }
 
 void inspect(const InspectOptions& options) {
+  if (!options.function.empty() && !options.llvm && !options.assembly && !options.ptx) {
+    fail_usage("The option --function goes with --llvm, --asm or --ptx.");
+  }
   const wasm::Module module = read(options.file);
   Output output;
   if (options.wasm) {

@@ -71,13 +71,24 @@ class Formatter : public CLI::Formatter {
   }
 };
 
-void show_devices() {
+void show_devices(bool json) {
   Output output;
+  std::string& text = output.text();
+  const char* before = "[";
   for (const DeviceInfo& device : Engine::devices()) {
     const std::string& about = device.available ? device.description : device.reason;
-    base::append(output.text(), "{:8} {}: {}\n", device.name,
-                 device.available ? "available" : "not available", about);
+    if (json) {
+      base::append(text, "{}{{\"name\":\"{}\",\"available\":{},\"{}\":", before, device.name,
+                   device.available, device.available ? "description" : "reason");
+      append_json_string(text, about);
+      text += '}';
+      before = ",";
+    } else {
+      base::append(text, "{:8} {}: {}\n", device.name,
+                   device.available ? "available" : "not available", about);
+    }
   }
+  if (json) text += "]\n";
   output.flush();
 }
 
@@ -184,8 +195,11 @@ int command(int argc, char** argv) {
 #ifdef WARPHIVE_SPEC_COMMAND
   add_spec_command(app, exit_code);
 #endif
-  app.add_subcommand("devices", "List the devices that programs can run on")
-      ->callback(show_devices);
+  bool devices_as_json = false;
+  CLI::App* devices_command =
+      app.add_subcommand("devices", "List the devices that programs can run on");
+  add_format_option(*devices_command, devices_as_json);
+  devices_command->callback([&] { show_devices(devices_as_json); });
   app.add_subcommand("version", "Show the version")->callback(show_version);
 
   std::vector<std::string> arguments = own_arguments(argc, argv, run_options.guest_args);

@@ -369,6 +369,10 @@ void add_output_options(CLI::App& command, RunOptions& o) {
 
 }  // namespace
 
+void add_format_option(CLI::App& command, bool& json) {
+  add_choice<bool>(command, "--format", json, {{"text", false}, {"json", true}}, "Default: text");
+}
+
 void add_run_options(CLI::App& command, RunOptions& options) {
   command.footer(footer);
   command.add_option("FILE.wasm", options.file, "The WebAssembly module")

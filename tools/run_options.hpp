@@ -71,6 +71,8 @@ struct RunOptions {
   }
 };
 
+/// Adds --format text|json to another command, with the same rules.
+void add_format_option(CLI::App& command, bool& json);
 /// Adds the options; parsing fills `options`, which must outlive it, and throws Failure (usage).
 void add_run_options(CLI::App& command, RunOptions& options);
 /// What no single option can check. Throws Failure (usage, or host for files that are not there).

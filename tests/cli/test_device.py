@@ -36,6 +36,8 @@ class Device(CommandTest):
 
     def test_devices(self):
         self.assertIn("cuda     available: stand-in driver", self.command("devices", status=0).out)
+        listed = json.loads(self.command("devices", "--format", "json", status=0).out)
+        self.assertEqual([(device["name"], device["available"]) for device in listed], [("cpu", True), ("cuda", True)])
         self.assertIn("there are (1) CUDA devices", self.command("run", self.guest("core"), "--device", "cuda:1", status=122).err)
 
     def test_auto_is_the_gpu_for_many_instances(self):

@@ -75,6 +75,9 @@ class Inspect(CommandTest):
         self.assertIn("warphive_native", whole)
         self.failure(125, "inspect", core, "--ptx", "--function", "none")
 
+    def test_a_function_needs_a_form(self):
+        self.assertIn("--llvm, --asm or --ptx", self.failure(125, "inspect", self.guest("core"), "--function", "count"))
+
     def test_errors(self):
         for extra in ([], ["--wasm"], ["--ir"]):
             self.failure(123, "inspect", "none.wasm", *extra)
