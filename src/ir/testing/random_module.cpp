@@ -68,7 +68,8 @@ class Generator {
       module_.host_imports.push_back({"env", "host", host_type_});
     }
     if (options_.memory) {
-      module_.memories.push_back({{}, 1, 4, true});
+      module_.memories.push_back({{}, 1, 4, !options_.wild || choices_.below(2) == 0});
+      if (options_.wild) module_.memories.push_back({{}, choices_.below(2), 2, true});
       auto& bytes = module_.data_segments.emplace_back();
       for (std::uint32_t i = choices_.below(200); i-- > 0;) {
         bytes.push_back(static_cast<std::byte>(choices_.below(256)));
@@ -83,7 +84,7 @@ class Generator {
       module_.vectors.push_back({value() | value() << 32, value()});
     }
 
-    const std::uint32_t count = 1 + choices_.below(options_.functions);
+    const std::uint32_t count = function_count_ = 1 + choices_.below(options_.functions);
     for (std::uint32_t i = 0; i < count; ++i) {
       module_.functions.emplace_back().type =
           choices_.below(static_cast<std::uint32_t>(module_.types.size()));
@@ -95,14 +96,16 @@ class Generator {
         if (choices_.one_in(5)) {
           segment.push_back({Element::Kind::null, 0});
         } else {
-          segment.push_back({Element::Kind::function, choices_.below(count)});
+          segment.push_back({Element::Kind::function, choices_.below(callable())});
         }
       }
+      if (options_.wild) module_.tables.push_back({{}, ValueType::funcref, 6, 6, false});
     }
     window_ = 0;
     for (const FunctionType& type : module_.types) {
       window_ = std::max({window_, param_slots(type), result_slots(type)});
     }
+    if (options_.wild) window_ += spare_slots;
     for (std::uint32_t i = 0; i < count; ++i) write_function(i);
     if (options_.host_calls) write_stub();
     Member& member = module_.members.emplace_back();
@@ -133,10 +136,10 @@ class Generator {
                                                 ValueType::f64, ValueType::v128};
     const std::uint32_t count = options_.vectors ? 5 : 4;
     FunctionType type;
-    for (std::uint32_t i = choices_.below(4); i-- > 0;) {
+    for (std::uint32_t i = choices_.below(options_.wild ? 8 : 4); i-- > 0;) {
       type.params.push_back(kinds[choices_.below(count)]);
     }
-    for (std::uint32_t i = choices_.below(3); i-- > 0;) {
+    for (std::uint32_t i = choices_.below(options_.wild ? 6 : 3); i-- > 0;) {
       type.results.push_back(kinds[choices_.below(count)]);
     }
     add(std::move(type));
@@ -149,6 +152,7 @@ class Generator {
     return index < params_ ? index : header_ + 1 + index - params_;
   }
   std::uint32_t target_slot() {
+    if (options_.wild && params_ != 0 && choices_.one_in(4)) return choices_.below(params_);
     const std::uint32_t free = locals_ - protected_;
     return header_ + 1 + choices_.below(free);
   }
@@ -158,7 +162,10 @@ class Generator {
     const std::uint32_t index = choices_.below(in_params + locals_ - 1);
     return index < in_params ? index : header_ + 1 + index - in_params;
   }
-  std::uint32_t vector_target() { return header_ + 1 + choices_.below(locals_ - protected_ - 1); }
+  std::uint32_t vector_target() {
+    if (options_.wild && params_ > 1 && choices_.one_in(4)) return choices_.below(params_ - 1);
+    return header_ + 1 + choices_.below(locals_ - protected_ - 1);
+  }
   // The topmost local, out of reach of target_slot until it is given back.
   std::uint32_t protect_slot() { return header_ + 1 + locals_ - ++protected_; }
 
@@ -178,6 +185,29 @@ class Generator {
   template <class T>
   T pick(const std::vector<T>& list) {
     return list[choices_.below(static_cast<std::uint32_t>(list.size()))];
+  }
+
+  // Functions that may be called in any way: those written, and the stub of the host's.
+  std::uint32_t callable() const {
+    return function_count_ + (options_.wild && options_.host_calls ? 1 : 0);
+  }
+  std::uint32_t memory_index() {
+    return choices_.below(static_cast<std::uint32_t>(module_.memories.size()));
+  }
+  std::uint32_t table_index() {
+    return choices_.below(static_cast<std::uint32_t>(module_.tables.size()));
+  }
+  // Keeps most values in range.
+  std::uint64_t mask(std::uint64_t usual) {
+    if (!options_.wild || !choices_.one_in(6)) return usual;
+    return choices_.below(2) == 0 ? usual * 2 + 1 : 0xffff'ffff;
+  }
+  std::uint64_t place_in_memory() {
+    constexpr std::array<std::uint64_t, 7> edges = {0xfff0,      0xffff,      0x10000,    0x1fff8,
+                                                    0x7fff'ffff, 0xffff'fff8, 0xffff'ffff};
+    if (!options_.wild) return choices_.below(56);
+    const std::uint64_t offset = choices_.one_in(8) ? edges[choices_.below(7)] : choices_.below(56);
+    return imm_pair(static_cast<std::uint32_t>(offset), memory_index());
   }
 
   void charge(bool for_loop = false) {
@@ -276,7 +306,7 @@ class Generator {
 
   void vector_access(Op op) {
     const std::uint32_t at = address();
-    const std::uint64_t offset = choices_.below(56);
+    const std::uint64_t offset = place_in_memory();
     if (info(op).shape == Shape::load_v) return writer_.emit(op, vector_target(), at, 0, offset);
     writer_.emit(op, at, vector_source(), 0, offset);
   }
@@ -285,13 +315,14 @@ class Generator {
   std::uint32_t address() {
     if (choices_.one_in(24)) return source_slot();
     const std::uint32_t slot = target_slot();
-    writer_.emit(Op::and32_k, slot, source_slot(), 0, 0xffc0);
+    const bool exact = options_.wild && choices_.one_in(4);
+    writer_.emit(Op::and32_k, slot, source_slot(), 0, exact ? 0xffff : 0xffc0);
     return slot;
   }
 
   void memory_access() {
     const std::uint32_t at = address();
-    const std::uint64_t offset = choices_.below(56);
+    const std::uint64_t offset = place_in_memory();
     if (choices_.below(2) == 0) {
       writer_.emit(pick(ops_.loads), target_slot(), at, 0, offset);
     } else {
@@ -313,6 +344,7 @@ class Generator {
     if (options_.tables) {
       kinds.push_back({Op::table_copy_check, Op::table_copy_chunk, true});
       kinds.push_back({Op::table_init_check, Op::table_init_chunk, true});
+      if (options_.wild) kinds.push_back({Op::table_fill_check, Op::table_fill_chunk, true});
     }
     if (kinds.empty()) return;
     bulk(pick(kinds).check);
@@ -330,22 +362,43 @@ class Generator {
     const std::uint32_t count = protect_slot();
     const std::uint32_t from = protect_slot();
     const std::uint32_t to = protect_slot();
-    writer_.emit(Op::and32_k, to, source_slot(), 0, table ? 3 : 0x7fff);
-    writer_.emit(Op::and32_k, from, source_slot(), 0, from_segment ? 7 : (table ? 3 : 0x7fff));
-    writer_.emit(Op::and32_k, count, source_slot(), 0, from_segment || table ? 3 : 0xfff);
-    writer_.emit(check, to, from, count);
-    bulk_loop(chunk, to, from, count, table ? 8 : 1);
+    writer_.emit(Op::and32_k, to, source_slot(), 0, mask(table ? 3 : 0x7fff));
+    if (check == Op::table_fill_check) {
+      any_function(from);
+    } else {
+      writer_.emit(Op::and32_k, from, source_slot(), 0,
+                   mask(from_segment ? 7 : (table ? 3 : 0x7fff)));
+    }
+    writer_.emit(Op::and32_k, count, source_slot(), 0, mask(from_segment || table ? 3 : 0xfff));
+    const std::uint64_t between = bulk_indices(check);
+    writer_.emit(check, to, from, count, between);
+    bulk_loop(chunk, to, from, count, between, table ? 8 : 1);
     protected_ -= 3;
   }
 
+  // What a bulk operation works on; the first table alone may change.
+  std::uint64_t bulk_indices(Op check) {
+    if (!options_.wild) return 0;
+    const std::uint32_t to = operands(check).low == Space::table ? 0 : memory_index();
+    std::uint32_t from = 0;
+    if (operands(check).high == Space::table) from = table_index();
+    if (operands(check).high == Space::memory) from = memory_index();
+    return imm_pair(to, from);
+  }
+
+  void any_function(std::uint32_t to) {
+    if (choices_.one_in(4)) return writer_.emit(Op::const_k, to);
+    writer_.emit(Op::ref_func, to, 0, 0, choices_.below(callable()));
+  }
+
   void bulk_loop(Op chunk, std::uint32_t to, std::uint32_t from, std::uint32_t count,
-                 std::uint32_t item_bytes) {
+                 std::uint64_t indices, std::uint32_t item_bytes) {
     const Label header = writer_.label();
     const Label done = writer_.label();
     writer_.bind(header);
     writer_.branch_k(Op::br_eq32_k, count, 0, done);
     writer_.emit(Op::bulk_charge, count, 0, 0, item_bytes);
-    writer_.emit(chunk, to, from, count);
+    writer_.emit(chunk, to, from, count, indices);
     writer_.emit(Op::br, 0, 0, 0, header);
     writer_.bind(done);
     charge();
@@ -365,17 +418,14 @@ class Generator {
         writer_.emit(Op::global_set, source_slot(), 0, 0, global);
         break;
       case 4:
-        if (options_.memory) writer_.emit(Op::memory_size, target_slot());
+        if (options_.memory) writer_.emit(Op::memory_size, target_slot(), 0, 0, memory_index());
         break;
       case 5:
-        if (options_.memory && choices_.one_in(4)) {
-          const std::uint32_t delta = target_slot();
-          writer_.emit(Op::const_k, delta, 0, 0, choices_.below(3));
-          writer_.emit(Op::memory_grow, target_slot(), delta);
-        }
+        if (options_.memory && choices_.one_in(4)) grow_memory();
         break;
       case 6:
-        if (options_.tables) writer_.emit(Op::table_size, target_slot());
+        if (options_.wild && choices_.one_in(8)) return drop();
+        if (options_.tables) writer_.emit(Op::table_size, target_slot(), 0, 0, table_index());
         break;
       default:
         table_access();
@@ -383,18 +433,35 @@ class Generator {
     }
   }
 
+  void grow_memory() {
+    const std::uint32_t memory = memory_index();
+    if (!module_.memories[memory].grows) return;
+    const std::uint32_t delta = target_slot();
+    if (!options_.wild || !choices_.one_in(6)) {
+      writer_.emit(Op::const_k, delta, 0, 0, choices_.below(3));
+    }
+    writer_.emit(Op::memory_grow, target_slot(), delta, 0, memory);
+  }
+
+  void drop() {
+    if (options_.memory && choices_.below(2) == 0) {
+      writer_.emit(Op::data_drop);
+    } else if (options_.tables) {
+      writer_.emit(Op::elem_drop);
+    }
+  }
+
   void table_access() {
     if (!options_.tables || locals_ - protected_ < 3) return;
     const std::uint32_t at = protect_slot();
-    writer_.emit(Op::and32_k, at, source_slot(), 0, 7);
+    writer_.emit(Op::and32_k, at, source_slot(), 0, mask(7));
     switch (choices_.below(3)) {
       case 0:
-        writer_.emit(Op::table_get, target_slot(), at);
+        writer_.emit(Op::table_get, target_slot(), at, 0, table_index());
         break;
       case 1: {
         const std::uint32_t value = target_slot();
-        writer_.emit(Op::ref_func, value, 0, 0,
-                     choices_.below(static_cast<std::uint32_t>(module_.functions.size())));
+        writer_.emit(Op::ref_func, value, 0, 0, choices_.below(function_count_));
         writer_.emit(Op::table_set, at, value);
         break;
       }
@@ -408,12 +475,13 @@ class Generator {
   }
 
   void pass_arguments(const FunctionType& type) {
-    std::uint32_t slot = base_;
+    argument_base_ = base_ + (options_.wild ? choices_.below(spare_slots + 1) : 0);
+    std::uint32_t slot = argument_base_;
     for (const ValueType param : type.params) slot += pass_value(param, slot);
   }
   void take_results(const FunctionType& type) {
     charge();
-    std::uint32_t slot = base_;
+    std::uint32_t slot = argument_base_;
     for (const ValueType result : type.results) {
       const bool fits = slots(result) == 1 || locals_ - protected_ >= 2;
       if (fits && !choices_.one_in(4)) {
@@ -428,11 +496,11 @@ class Generator {
   }
 
   void call() {
-    const auto count = static_cast<std::uint32_t>(module_.functions.size());
+    const std::uint32_t count = function_count_;
     if (options_.host_calls && choices_.one_in(4)) {
       const FunctionType& type = module_.types[host_type_];
       pass_arguments(type);
-      writer_.emit(Op::call, base_, 0, 0, count);  // the stub, written last
+      writer_.emit(Op::call, argument_base_, 0, 0, count);  // the stub, written last
       take_results(type);
       return;
     }
@@ -440,16 +508,18 @@ class Generator {
       const auto type = choices_.below(static_cast<std::uint32_t>(module_.types.size()));
       const std::uint32_t index = target_slot();
       pass_arguments(module_.types[type]);
-      writer_.emit(Op::and32_k, index, source_slot(), 0, 7);
-      writer_.emit(Op::call_indirect, base_, index, 0, imm_pair(0, type));
+      writer_.emit(Op::and32_k, index, source_slot(), 0, mask(7));
+      writer_.emit(Op::call_indirect, argument_base_, index, 0, imm_pair(table_index(), type));
       take_results(module_.types[type]);
       return;
     }
-    if (function_ + 1 >= count) return;
-    const std::uint32_t callee = function_ + 1 + choices_.below(count - function_ - 1);
+    const bool anyone = options_.wild && choices_.one_in(2);
+    if (!anyone && function_ + 1 >= count) return;
+    const std::uint32_t callee =
+        anyone ? choices_.below(count) : function_ + 1 + choices_.below(count - function_ - 1);
     const FunctionType& type = module_.types[module_.functions[callee].type];
     pass_arguments(type);
-    writer_.emit(Op::call, base_, 0, 0, callee);
+    writer_.emit(Op::call, argument_base_, 0, 0, callee);
     take_results(type);
   }
 
@@ -486,6 +556,15 @@ class Generator {
     writer_.emit(Op::const_k, counter, 0, 0, 1 + choices_.below(8));
     const Label header = writer_.label();
     const Label exit = writer_.label();
+    if (options_.wild && choices_.one_in(4)) {  // without the counter
+      --protected_;
+      writer_.bind(header);
+      charge(true);
+      body(depth);
+      branch(header);
+      charge();
+      return;
+    }
     writer_.bind(header);
     charge(true);
     body(depth);
@@ -508,7 +587,7 @@ class Generator {
     std::vector<Label> targets;
     for (std::uint32_t i = 1 + choices_.below(6); i-- > 0;) targets.push_back(pick(arms));
     const std::uint32_t index = target_slot();
-    writer_.emit(Op::and32_k, index, source_slot(), 0, 7);
+    writer_.emit(Op::and32_k, index, source_slot(), 0, mask(7));
     writer_.branch_table(index, std::move(targets));
     for (const Label arm : arms) {
       writer_.bind(arm);
@@ -627,17 +706,18 @@ class Generator {
     const std::uint32_t count = protect_slot();
     const std::uint32_t from = protect_slot();
     const std::uint32_t to = protect_slot();
-    const auto segment = [&](Op check, Op chunk, std::uint64_t at, std::uint64_t size) {
+    const auto segment = [&](Op check, Op chunk, std::uint64_t at, std::uint64_t size,
+                             std::uint32_t into = 0) {
       writer_.emit(Op::const_k, to, 0, 0, at);
       writer_.emit(Op::const_k, from, 0, 0, 0);
       writer_.emit(Op::const_k, count, 0, 0, size);
-      writer_.emit(check, to, from, count);
+      writer_.emit(check, to, from, count, into);
       const Label header = writer_.label();
       const Label done = writer_.label();
       writer_.bind(header);
       writer_.emit(Op::charge);
       writer_.branch_k(Op::br_eq32_k, count, 0, done);
-      writer_.emit(chunk, to, from, count);
+      writer_.emit(chunk, to, from, count, into);
       writer_.emit(Op::br, 0, 0, 0, header);
       writer_.bind(done);
     };
@@ -646,7 +726,10 @@ class Generator {
       if (choices_.below(2) == 0) writer_.emit(Op::data_drop);
     }
     if (options_.tables) {
-      segment(Op::table_init_check, Op::table_init_chunk, 0, module_.element_segments[0].size());
+      for (std::uint32_t table = 0; table < module_.tables.size(); ++table) {
+        segment(Op::table_init_check, Op::table_init_chunk, 0, module_.element_segments[0].size(),
+                table);
+      }
       if (choices_.below(2) == 0) writer_.emit(Op::elem_drop);
     }
     writer_.emit(Op::ret, header_);
@@ -660,7 +743,9 @@ class Generator {
   OpLists ops_;
   Module module_;
   std::uint32_t host_type_ = 0;
-  std::uint32_t window_ = 0;  // slots that any call needs at most
+  std::uint32_t function_count_ = 0;
+  static constexpr std::uint32_t spare_slots = 2;  // by which calls of wild programs lie apart
+  std::uint32_t window_ = 0;                       // slots that any call needs at most
 
   // Of the function that is being written.
   Writer writer_;
@@ -668,9 +753,10 @@ class Generator {
   std::uint32_t params_ = 0;
   std::uint32_t header_ = 0;
   std::uint32_t locals_ = 0;
-  std::uint32_t protected_ = 0;  // topmost locals that statements must not write
-  std::uint32_t base_ = 0;       // of the window for calls
-  std::uint32_t budget_ = 0;     // statements left
+  std::uint32_t protected_ = 0;      // topmost locals that statements must not write
+  std::uint32_t base_ = 0;           // of the window for calls
+  std::uint32_t argument_base_ = 0;  // of the latest call
+  std::uint32_t budget_ = 0;         // statements left
 };
 
 }  // namespace

@@ -38,11 +38,14 @@ struct RandomOptions {
   bool vectors = true;
   bool host_calls = false;  // one import env.host of type (i32, i64) -> (i64)
   bool metered = true;      // off: charges only where loops need them
+  /// Also direct recursion, loops without end, writes to parameters, any address and range, more
+  /// parameters, a second memory and a table that never changes.
+  bool wild = false;
 };
 
 /// A program with one member `m` that exports its functions as f0, f1..., its memory as `memory`
-/// and its globals as g0, g1... Calls nest without recursion but for indirect ones; loops count to
-/// at most 8. A run can still be long: give it fuel.
+/// and its globals as g0, g1... Unless it is wild, calls nest without recursion but for indirect
+/// ones, and loops count to at most 8. A run can still be long: give it fuel.
 Module random_module(Choices& choices, const RandomOptions& options = {});
 
 }  // namespace warphive::ir::testing
