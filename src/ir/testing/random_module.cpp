@@ -191,22 +191,19 @@ class Generator {
   std::uint32_t callable() const {
     return function_count_ + (options_.wild && options_.host_calls ? 1 : 0);
   }
-  std::uint32_t memory_index() {
-    return choices_.below(static_cast<std::uint32_t>(module_.memories.size()));
-  }
-  std::uint32_t table_index() {
-    return choices_.below(static_cast<std::uint32_t>(module_.tables.size()));
-  }
-  // Keeps most values in range.
+  std::uint32_t memory_index() { return options_.wild && choices_.one_in(6) ? 1 : 0; }
+  std::uint32_t table_index() { return options_.wild && choices_.one_in(3) ? 1 : 0; }
+  // Keeps values in range, or most of them.
   std::uint64_t mask(std::uint64_t usual) {
-    if (!options_.wild || !choices_.one_in(6)) return usual;
+    if (!options_.wild || !choices_.one_in(12)) return usual;
     return choices_.below(2) == 0 ? usual * 2 + 1 : 0xffff'ffff;
   }
   std::uint64_t place_in_memory() {
     constexpr std::array<std::uint64_t, 7> edges = {0xfff0,      0xffff,      0x10000,    0x1fff8,
                                                     0x7fff'ffff, 0xffff'fff8, 0xffff'ffff};
     if (!options_.wild) return choices_.below(56);
-    const std::uint64_t offset = choices_.one_in(8) ? edges[choices_.below(7)] : choices_.below(56);
+    const std::uint64_t offset =
+        choices_.one_in(16) ? edges[choices_.below(7)] : choices_.below(56);
     return imm_pair(static_cast<std::uint32_t>(offset), memory_index());
   }
 
