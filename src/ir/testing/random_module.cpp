@@ -105,7 +105,7 @@ class Generator {
     for (const FunctionType& type : module_.types) {
       window_ = std::max({window_, param_slots(type), result_slots(type)});
     }
-    if (options_.wild) window_ += spare_slots;
+    if (options_.wild) window_ += spare_slots + 1;
     for (std::uint32_t i = 0; i < count; ++i) write_function(i);
     if (options_.host_calls) write_stub();
     Member& member = module_.members.emplace_back();
@@ -503,8 +503,12 @@ class Generator {
     }
     if (options_.tables && choices_.one_in(3)) {
       const auto type = choices_.below(static_cast<std::uint32_t>(module_.types.size()));
-      const std::uint32_t index = target_slot();
+      std::uint32_t index = target_slot();
       pass_arguments(module_.types[type]);
+      // Behind the arguments, as a stack machine has it.
+      if (options_.wild && choices_.one_in(2)) {
+        index = argument_base_ + param_slots(module_.types[type]);
+      }
       writer_.emit(Op::and32_k, index, source_slot(), 0, mask(7));
       writer_.emit(Op::call_indirect, argument_base_, index, 0, imm_pair(table_index(), type));
       take_results(module_.types[type]);
