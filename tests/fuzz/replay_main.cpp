@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a fuzz target's entry point without libFuzzer: over each file named on the command line, or
-// in a folder named there, and over 200 mutations of each, the same in every run.
+// Runs a fuzz target's entry point without libFuzzer. The command line has a number, then files or
+// folders of them; each file is run, and so many mutations of it, the same in every run.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -16,7 +17,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 namespace {
 
 using Bytes = std::vector<std::uint8_t>;
-constexpr int mutations_per_input = 200;
 
 Bytes mutate(Bytes bytes, std::mt19937& random) {
   const auto position = [&](std::size_t count) { return random() % count; };
@@ -49,7 +49,7 @@ Bytes mutate(Bytes bytes, std::mt19937& random) {
 
 std::vector<std::filesystem::path> inputs(int argc, char** argv) {
   std::vector<std::filesystem::path> files;
-  for (int i = 1; i < argc; ++i) {
+  for (int i = 2; i < argc; ++i) {
     if (std::filesystem::is_directory(argv[i])) {
       for (const auto& entry : std::filesystem::recursive_directory_iterator(argv[i])) {
         if (entry.is_regular_file()) files.push_back(entry.path());
@@ -70,6 +70,7 @@ std::vector<std::filesystem::path> inputs(int argc, char** argv) {
 int main(int argc, char** argv) {
   std::mt19937 random(1);  // the standard fixes its numbers
   std::size_t runs = 0;
+  const int mutations_per_input = argc < 2 ? 0 : std::atoi(argv[1]);
   const std::vector<std::filesystem::path> files = inputs(argc, argv);
   for (const std::filesystem::path& file : files) {
     std::ifstream stream(file, std::ios::binary);
