@@ -5,10 +5,12 @@
 //
 // WARPHIVE_FAKE_CUDA, comma-separated: `fail=SYMBOL:N:CODE` makes the Nth call of a function (1 is
 // the first) return CODE; from then on codes of 700 and above are returned by all calls, as after a
-// fault of a kernel. `memory=BYTES` is the device's memory.
+// fault of a kernel. `memory=BYTES` is the device's memory. `trace=FILE` writes the name of each
+// function that is called to a file.
 #include <sys/mman.h>
 
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -84,6 +86,8 @@ struct Fake {
   std::string fail_symbol;
   int fail_after = 0;
   int fail_code = 0;
+  std::map<std::string, std::uint64_t> calls;  // of each function
+  std::FILE* trace = nullptr;
   std::atomic<int> lost{0};
 
   Fake() {
@@ -92,6 +96,7 @@ struct Fake {
     while (!rest.empty()) {
       const std::string item(rest.substr(0, rest.find(',')));
       rest.remove_prefix(std::min(rest.size(), item.size() + 1));
+      if (item.starts_with("trace=")) trace = std::fopen(item.c_str() + 6, "w");
       if (item.starts_with("memory=")) total = std::strtoull(item.c_str() + 7, nullptr, 10);
       if (item.starts_with("fail=")) {
         const std::size_t first = item.find(':');
@@ -106,6 +111,11 @@ struct Fake {
   CuResult enter(const char* symbol) {
     if (const int code = lost.load(); code != 0) return static_cast<CuResult>(code);
     const std::lock_guard lock(mutex);
+    ++calls[symbol];
+    if (trace != nullptr) {
+      std::fprintf(trace, "%s\n", symbol);
+      std::fflush(trace);
+    }
     if (fail_symbol != symbol || --fail_after != 0) return CuResult::success;
     constexpr int first_sticky = 700;
     if (fail_code >= first_sticky) lost.store(fail_code);
@@ -164,6 +174,15 @@ CuResult release(CuPointer pointer) {
 #define WARPHIVE_FAKE(symbol) extern "C" __attribute__((visibility("default"))) CuResult symbol
 #define WARPHIVE_ENTER(symbol) \
   if (const CuResult early = fake().enter(#symbol); early != CuResult::success) return early
+
+/// How often a function was called in this process.
+extern "C" __attribute__((visibility("default"))) std::uint64_t warphive_fake_cuda_calls(
+    const char* symbol) {
+  Fake& state = fake();
+  const std::lock_guard lock(state.mutex);
+  const auto found = state.calls.find(symbol);
+  return found == state.calls.end() ? 0 : found->second;
+}
 
 WARPHIVE_FAKE(cuInit)(unsigned) {
   WARPHIVE_ENTER(cuInit);
