@@ -152,6 +152,7 @@ struct Row {
   std::string_view parameters;  // i is an i32, f an f32
   std::string_view results;
   void (*function)(World&, HostCall&);
+  GuestReads reads = {};
 };
 
 constexpr Row rows[] = {
@@ -168,7 +169,7 @@ constexpr Row rows[] = {
     {"random", "", "i", random},
     {"print_i32", "i", "", print_i32},
     {"print_f32", "f", "", print_f32},
-    {"print_str", "ii", "", print_str},
+    {"print_str", "ii", "", print_str, reads_bytes(0, 1)},
 };
 
 std::vector<ir::ValueType> types_of(std::string_view letters) {
@@ -186,8 +187,11 @@ Status register_seed_host(World& world, HostRegistry& registry) {
     const auto serve = [&world, function = row.function](std::span<HostCall> calls) {
       for (HostCall& call : calls) function(world, call);
     };
-    WARPHIVE_TRY(registry.add(
-        {"env", std::string(row.name), {types_of(row.parameters), types_of(row.results)}, serve}));
+    WARPHIVE_TRY(registry.add({"env",
+                               std::string(row.name),
+                               {types_of(row.parameters), types_of(row.results)},
+                               serve,
+                               row.reads}));
   }
   return {};
 }

@@ -69,11 +69,24 @@ struct HostCall {
 /// What it throws becomes a `host` trap of every call in the array.
 using HostFunction = std::function<void(std::span<HostCall> calls)>;
 
+/// What a function is going to read of guest memory, as far as its arguments say. A hint: where
+/// memory is far away, what all calls of an array read is fetched at once.
+struct GuestReads {
+  std::uint8_t pointer = 0;      // the argument that is an address
+  std::uint8_t count = 0;        // the argument that says how many items lie there
+  std::uint16_t item_bytes = 0;  // 0: nothing is known
+  bool follows = false;  // items are pairs of 32-bit address and size: that is read, in their order
+};
+constexpr GuestReads reads_bytes(std::uint8_t pointer, std::uint8_t count) {
+  return {pointer, count, 1, false};
+}
+
 struct HostEntry {
   std::string module;
   std::string field;
   ir::FunctionType type;
   HostFunction function;
+  GuestReads reads = {};
 };
 
 /// Named host functions; filled before linking, then read-only and thread-safe.

@@ -61,7 +61,7 @@ Status register_warphive(World& world, HostRegistry& registry) {
     };
   };
   WARPHIVE_TRY(registry.add({"warphive", "input", type, serve(input)}));
-  return registry.add({"warphive", "output", type, serve(output)});
+  return registry.add({"warphive", "output", type, serve(output), reads_bytes(0, 1)});
 }
 
 }  // namespace warphive::sys

@@ -103,7 +103,7 @@ FileType type_of(NodeKind kind);
 FileType type_of(const World& world, const Descriptor& descriptor);
 
 // The functions: each gets a call whose values hold its arguments and returns its error number.
-#define WARPHIVE_WASI(name, parameters) Errno name(Call& call);
+#define WARPHIVE_WASI(name, parameters, ...) Errno name(Call& call);
 #include "sys/wasi/calls.inc"
 
 }  // namespace warphive::sys::wasi

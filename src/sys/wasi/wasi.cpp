@@ -150,11 +150,19 @@ struct Row {
   std::string_view name;
   std::string_view parameters;
   Function function;
+  GuestReads reads;
 };
 
+constexpr GuestReads reads_items(std::uint8_t pointer, std::uint8_t count, std::uint16_t bytes) {
+  return {pointer, count, bytes, false};
+}
+constexpr GuestReads reads_vectors(std::uint8_t pointer, std::uint8_t count) {
+  return {pointer, count, iovec_bytes, true};
+}
+
 constexpr Row rows[] = {
-#define WARPHIVE_WASI(name, parameters) {#name, parameters, name},
-#define WARPHIVE_WASI_REFUSED(name, parameters) {#name, parameters, refused},
+#define WARPHIVE_WASI(name, parameters, ...) {#name, parameters, name, GuestReads{__VA_ARGS__}},
+#define WARPHIVE_WASI_REFUSED(name, parameters) {#name, parameters, refused, {}},
 #include "sys/wasi/calls.inc"
 };
 
@@ -180,8 +188,8 @@ Status register_wasi(World& world, HostRegistry& registry) {
         if (host.verdict == abi::Exit::ready) host.values[0] = static_cast<std::uint64_t>(error);
       }
     };
-    WARPHIVE_TRY(registry.add(
-        {"wasi_snapshot_preview1", std::string(row.name), wasi::signature_of(row), serve}));
+    WARPHIVE_TRY(registry.add({"wasi_snapshot_preview1", std::string(row.name),
+                               wasi::signature_of(row), serve, row.reads}));
   }
   return {};
 }
