@@ -61,6 +61,8 @@ struct Contiguous {
         return pool.out + at * pool.out_capacity + offset;
       case Range::err:
         return pool.err + at * pool.out_capacity + offset;
+      case Range::frame:
+        break;  // gather makes it a part of the stack
     }
     return nullptr;
   }

@@ -40,8 +40,16 @@ void spawn_lane(const SpawnLanes& params, uint32_t lane) {
 template <class Ranges>
 void gather_lane(const MoveLanes& params, uint32_t lane) {
   const Move& move = params.moves[lane];
-  Ranges::copy_out(params.pools[move.lane.pool], move.lane.slot, move.range, move.offset,
-                   params.flat + move.at, move.bytes);
+  const abi::Pool& pool = params.pools[move.lane.pool];
+  Range range = move.range;
+  uint64_t offset = move.offset;
+  if (range == Range::frame) {
+    const uint64_t stack_bytes = uint64_t{pool.layout->stack_slots} * 8;
+    range = Range::stack;
+    offset += uint64_t{pool.headers[move.lane.slot].base} * 8;
+    if (offset > stack_bytes || move.bytes > stack_bytes - offset) return;
+  }
+  Ranges::copy_out(pool, move.lane.slot, range, offset, params.flat + move.at, move.bytes);
 }
 template <class Ranges>
 void scatter_lane(const MoveLanes& params, uint32_t lane) {

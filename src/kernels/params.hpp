@@ -132,7 +132,9 @@ struct WipeLanes {
   uint32_t stacks;  // 1: and the stacks
 };
 
-enum class Range : uint32_t { header, state, stack, memory, out, err };
+/// `frame` is the stack from the header's base on. It is for gather alone, which leaves the bytes
+/// as they are where the base makes no sense: whoever asks looks at the header too.
+enum class Range : uint32_t { header, state, stack, memory, out, err, frame };
 
 /// KernelId::gather and scatter: moves bytes between an instance's range and a flat buffer.
 struct Move {
