@@ -237,6 +237,66 @@ Status Swarm::State::clear_control() {
   return queue->synchronise();  // or a stop could come before it
 }
 
+Status Swarm::State::run_some(InputBuffers& inputs, ResultBuffers& buffers,
+                              std::span<const std::uint32_t> lanes, std::uint64_t fuel) {
+  WARPHIVE_TRY_ASSIGN(auto round, take_inputs(lanes.size(), 0));
+  WARPHIVE_TRY(partial.outcomes.resize(*device, lanes.size()));
+  std::uint64_t values = 0;
+  for (std::uint32_t i = 0; i < lanes.size(); ++i) {
+    const kernels::LaneCall& whole = inputs.calls[lanes[i]];
+    kernels::LaneCall& call = round->calls[i] = whole;
+    const Instance& instance = instances[buffers.entries[whole.call].id.index];
+    const std::uint32_t entry =
+        whole.function == kernels::no_function ? instance.function : whole.function;
+    round->lanes[i] = inputs.lanes[lanes[i]];
+    call.call = i;
+    call.first_value = values;
+    values += pools[instance.pool]->shape->program->result_slots[entry];
+    partial.outcomes[i] = buffers.outcomes[whole.call];
+    kernels::go_on(partial.outcomes[i], call);
+  }
+  WARPHIVE_TRY(partial.values.resize(*device, values));
+  WARPHIVE_TRY(run_round(*round, inputs, partial, fuel, false));
+  for (std::uint32_t i = 0; i < lanes.size(); ++i) {
+    const kernels::LaneCall& whole = inputs.calls[lanes[i]];
+    buffers.outcomes[whole.call] = partial.outcomes[i];
+    const std::uint64_t first = round->calls[i].first_value;
+    const std::uint64_t end = i + 1 < lanes.size() ? round->calls[i + 1].first_value : values;
+    std::copy(partial.values.host() + first, partial.values.host() + end,
+              buffers.values.host() + whole.first_value);
+  }
+  free_inputs.push_back(std::move(round));
+  return {};
+}
+
+Status Swarm::State::describe_waiting(const InputBuffers& inputs, ResultBuffers& buffers,
+                                      std::span<const std::uint32_t> lanes, std::uint64_t fuel) {
+  std::vector<abi::InstanceHeader> headers(lanes.size());
+  std::vector<kernels::Move> list;
+  list.reserve(lanes.size());
+  for (const std::uint32_t i : lanes) {
+    list.push_back({inputs.lanes[i], 0, sizeof(abi::InstanceHeader),
+                    list.size() * sizeof(abi::InstanceHeader), kernels::Range::header, 0});
+  }
+  const Mover& move = parked_calls().mover;
+  const auto bytes = std::as_writable_bytes(std::span(headers));
+  WARPHIVE_TRY(move(hal::KernelId::gather, list, bytes.data(), bytes.size()));
+  for (std::size_t k = 0; k < lanes.size(); ++k) {
+    const kernels::LaneCall& call = inputs.calls[lanes[k]];
+    const Instance& instance = instances[buffers.entries[call.call].id.index];
+    kernels::Outcome& outcome = buffers.outcomes[call.call];
+    outcome = {};
+    outcome.host_import = instance.host_import;
+    outcome.memory_pages = instance.memory_pages;
+    outcome.function = instance.function;
+    outcome.final_call = call.function == kernels::no_function ? 1 : 0;
+    headers[k].fuel_left = std::min(fuel, abi::unlimited_fuel);
+    describe_header(headers[k], outcome);
+    outcome.exit = abi::Exit::parked;
+  }
+  return move(hal::KernelId::scatter, list, bytes.data(), bytes.size());
+}
+
 Status Swarm::State::run_rounds(InputBuffers& inputs, ResultBuffers& buffers, std::uint64_t fuel,
                                 bool resumes_parked) {
   // Lanes that were parked before must be served before they run.
@@ -263,24 +323,13 @@ Status Swarm::State::run_rounds(InputBuffers& inputs, ResultBuffers& buffers, st
     for (std::uint32_t i = 0; done != count && i < count; ++i) sort_out(i);
   } else {
     // As if a round had just left them parked; the others begin with the first one.
+    WARPHIVE_TRY(describe_waiting(inputs, buffers, waiting, fuel));
     std::vector<std::uint32_t>& others = running_lanes;
     others.clear();
     std::size_t next = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
       if (next < waiting.size() && waiting[next] == i) {
         ++next;
-        const Instance& instance = instances[buffers.entries[inputs.calls[i].call].id.index];
-        kernels::Outcome& outcome = buffers.outcomes[inputs.calls[i].call];
-        outcome = {};
-        outcome.host_import = instance.host_import;
-        outcome.memory_pages = instance.memory_pages;
-        outcome.function = instance.function;
-        outcome.final_call = inputs.calls[i].function == kernels::no_function ? 1 : 0;
-        WARPHIVE_TRY_ASSIGN(abi::InstanceHeader header, read_header(instance));
-        header.fuel_left = std::min(fuel, abi::unlimited_fuel);
-        describe_header(header, outcome);
-        outcome.exit = abi::Exit::parked;
-        WARPHIVE_TRY(write_header(instance, header));
       } else {
         others.push_back(i);
       }
@@ -312,15 +361,8 @@ Status Swarm::State::run_rounds(InputBuffers& inputs, ResultBuffers& buffers, st
     std::sort(ready.begin(), ready.end());  // grouped by pool, as the inputs are
     std::swap(ready, running_lanes);
     ready.clear();
-    WARPHIVE_TRY_ASSIGN(auto round, take_inputs(running_lanes.size(), 0));
-    for (std::size_t i = 0; i < running_lanes.size(); ++i) {
-      round->lanes[i] = inputs.lanes[running_lanes[i]];
-      round->calls[i] = inputs.calls[running_lanes[i]];
-      kernels::go_on(buffers.outcomes[round->calls[i].call], round->calls[i]);
-    }
-    WARPHIVE_TRY(run_round(*round, inputs, buffers, fuel, false));
+    WARPHIVE_TRY(run_some(inputs, buffers, running_lanes, fuel));
     for (const std::uint32_t i : running_lanes) sort_out(i);
-    free_inputs.push_back(std::move(round));
   }
   return {};
 }

@@ -1,53 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Host calls that waited: served as one array per import, between two rounds of a dispatch.
 #include <algorithm>
+#include <cstring>
 
 #include "base/result.hpp"
+#include "runtime/parked_calls.hpp"
 #include "runtime/swarm_state.hpp"
 
 namespace warphive::runtime {
 namespace {
 
-/// A memory of an instance that is not running, wherever it lies.
-class DistantMemory final : public sys::GuestMemory {
- public:
-  using Transfer = std::function<bool(bool write, std::uint64_t address, std::span<std::byte>)>;
-  DistantMemory(std::uint64_t bytes, Transfer transfer)
-      : bytes_(bytes), transfer_(std::move(transfer)) {}
-  [[nodiscard]] std::uint64_t size() const override { return bytes_; }
-  [[nodiscard]] bool read(std::uint64_t address, std::span<std::byte> to) const override {
-    return fits(address, to.size()) && (to.empty() || transfer_(false, address, to));
-  }
-  [[nodiscard]] bool write(std::uint64_t address, std::span<const std::byte> from) override {
-    // Nothing is written to the span.
-    return fits(address, from.size()) &&
-           (from.empty() ||
-            transfer_(true, address, {const_cast<std::byte*>(from.data()), from.size()}));
-  }
-
- private:
-  [[nodiscard]] bool fits(std::uint64_t address, std::uint64_t count) const {
-    return address <= bytes_ && count <= bytes_ - address;
-  }
-  std::uint64_t bytes_;
-  Transfer transfer_;
-};
-
-/// What one waiting call needs on the host while it is served.
-struct Visit {
-  std::uint32_t lane = 0;
-  Instance* instance = nullptr;
-  abi::InstanceHeader header = {};
-  std::uint32_t out_before = 0;
-  std::uint32_t err_before = 0;
-  std::vector<std::uint64_t> values;
-  std::unique_ptr<DistantMemory> memory;
-};
-
 // Of one array, so that a stop is seen soon. Outputs are address space: real only where something
 // is written; a single call may have more.
-constexpr std::size_t max_calls = 2048;
+constexpr std::size_t max_calls = 8192;
 constexpr std::uint64_t text_bytes = std::uint64_t{64} << 20;
+// Of what one call is said to read that is fetched ahead.
+constexpr std::uint64_t least_ahead = 4096;
+constexpr std::uint64_t most_ahead = 65536;
 
 }  // namespace
 
@@ -64,117 +33,207 @@ void describe_header(const abi::InstanceHeader& header, kernels::Outcome& outcom
   outcome.truncated = header.truncated;
 }
 
+ParkedCalls& Swarm::State::parked_calls() {
+  if (parked_scratch == nullptr) {
+    parked_scratch = std::make_unique<ParkedCalls>(
+        [this](hal::KernelId kernel, std::span<const kernels::Move> list, std::byte* flat,
+               std::uint64_t bytes) -> Status {
+          WARPHIVE_TRY(moves.resize(*device, list.size()));
+          std::copy(list.begin(), list.end(), moves.host());
+          return move_bytes(kernel, list.size(), flat, bytes);
+        });
+  }
+  return *parked_scratch;
+}
+
+Status Swarm::State::load_parked(const InputBuffers& inputs, ResultBuffers& buffers,
+                                 std::span<const std::uint32_t> lanes) {
+  ParkedCalls& array = parked_calls();
+  const Template& shape = *pools[inputs.lanes[lanes[0]].pool]->shape;
+  const std::uint32_t import = buffers.outcomes[inputs.calls[lanes[0]].call].host_import;
+  const bool known = import < shape.hosts.size();
+  const HostBinding* const host = known ? &shape.hosts[import] : nullptr;
+  const std::size_t slots = known ? host->value_slots : 0;
+  const bool has_memory = known && shape.has_memory(host->memory);
+  const std::size_t count = lanes.size();
+  array.lanes.assign(lanes.begin(), lanes.end());
+  array.headers.resize(count);
+  array.values.resize(count * slots);
+  array.pages.assign(count, 0);
+
+  const std::uint64_t values_at = count * sizeof(abi::InstanceHeader);
+  const std::uint64_t pages_at = values_at + count * slots * 8;
+  std::vector<kernels::Move>& list = array.moves;
+  list.clear();
+  for (std::size_t i = 0; i < count; ++i) {
+    list.push_back({inputs.lanes[lanes[i]], 0, sizeof(abi::InstanceHeader),
+                    i * sizeof(abi::InstanceHeader), kernels::Range::header, 0});
+  }
+  for (std::size_t i = 0; i < count && slots != 0; ++i) {
+    list.push_back({inputs.lanes[lanes[i]], 0, slots * 8, values_at + i * slots * 8,
+                    kernels::Range::frame, 0});
+  }
+  for (std::size_t i = 0; i < count && has_memory; ++i) {
+    list.push_back({inputs.lanes[lanes[i]],
+                    shape.layout.view.memory_pages_at + 4 * std::uint64_t{host->memory}, 4,
+                    pages_at + 4 * i, kernels::Range::state, 0});
+  }
+  staging.resize(pages_at + (has_memory ? count * 4 : 0));
+  WARPHIVE_TRY(array.mover(hal::KernelId::gather, list, staging.data(), staging.size()));
+  std::memcpy(array.headers.data(), staging.data(), values_at);
+  if (slots != 0) {
+    std::memcpy(array.values.data(), staging.data() + values_at, pages_at - values_at);
+  }
+  if (has_memory) std::memcpy(array.pages.data(), staging.data() + pages_at, count * 4);
+
+  // Not to be believed: calls that make no sense are taken out.
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    abi::InstanceHeader& header = array.headers[i];
+    if (!known || header.base + slots > shape.layout.view.stack_slots) {
+      buffers.outcomes[inputs.calls[lanes[i]].call].exit = abi::Exit::internal;
+      continue;
+    }
+    header.out_size = std::min(header.out_size, shape.layout.out_capacity);
+    header.err_size = std::min(header.err_size, shape.layout.out_capacity);
+    if (kept != i) {
+      array.lanes[kept] = array.lanes[i];
+      array.headers[kept] = header;
+      array.pages[kept] = array.pages[i];
+      std::copy_n(array.values.begin() + static_cast<std::ptrdiff_t>(i * slots), slots,
+                  array.values.begin() + static_cast<std::ptrdiff_t>(kept * slots));
+    }
+    ++kept;
+  }
+  array.lanes.resize(kept);
+  return {};
+}
+
+Status Swarm::State::serve_array(const InputBuffers& inputs, ResultBuffers& buffers,
+                                 std::span<const std::uint32_t> lanes,
+                                 std::vector<std::uint32_t>& still_waiting,
+                                 std::vector<std::uint32_t>& ready_lanes) {
+  WARPHIVE_TRY(load_parked(inputs, buffers, lanes));
+  ParkedCalls& array = parked_calls();
+  const std::size_t count = array.lanes.size();
+  if (count == 0) return {};
+  const Template& shape = *pools[inputs.lanes[lanes[0]].pool]->shape;
+  const HostBinding& host =
+      shape.hosts[buffers.outcomes[inputs.calls[array.lanes[0]].call].host_import];
+  const Layout& layout = shape.layout;
+  const std::uint64_t capacity = layout.out_capacity;
+  const bool in_place = device->info().reads_host_memory;
+  const bool has_memory = shape.has_memory(host.memory);
+  const std::uint64_t memory_at = has_memory ? layout.memories[host.memory].at : 0;
+  const std::uint32_t memory_pages = has_memory ? layout.memories[host.memory].capacity : 0;
+
+  array.reserve_text(count * 2 * capacity);
+  array.calls.clear();
+  array.before.clear();
+  array.nearby.clear();
+  array.nearby.reserve(count);
+  array.memories.begin(count, host.entry->reads, std::clamp(capacity, least_ahead, most_ahead));
+  for (std::size_t i = 0; i < count; ++i) {
+    const abi::LaneRef lane = inputs.lanes[array.lanes[i]];
+    const InstancePool& pool = *pools[lane.pool];
+    abi::InstanceHeader& header = array.headers[i];
+    const auto values = std::span(array.values).subspan(i * host.value_slots, host.value_slots);
+    const std::uint64_t bytes =
+        std::uint64_t{std::min(array.pages[i], memory_pages)} * abi::page_bytes;
+    sys::GuestMemory* memory = nullptr;
+    if (in_place) {
+      std::byte* const base = pool.memory.device_pointer<std::byte>();
+      memory =
+          &array.nearby.emplace_back(base + lane.slot * layout.memory_stride + memory_at, bytes);
+    } else {
+      array.memories.add(lane, memory_at, bytes, values);
+      memory = &array.memories.of(i);
+    }
+    std::byte* const text = array.text.get() + i * 2 * capacity;
+    array.before.push_back({header.out_size, header.err_size});
+    array.calls.push_back({.header = &header,
+                           .memory = memory,
+                           .values = values,
+                           .out = {text, layout.out_capacity},
+                           .err = {text + capacity, layout.out_capacity},
+                           .index = pool.owners[lane.slot],
+                           .stop = &stop});
+  }
+  call_guarded(shape, host, array.calls);
+  WARPHIVE_TRY(array.memories.finish());
+
+  Scatter& scatter = array.scatter;
+  for (std::size_t i = 0; i < count; ++i) {
+    const sys::HostCall& call = array.calls[i];
+    const std::uint32_t index = array.lanes[i];
+    const abi::LaneRef lane = inputs.lanes[index];
+    abi::InstanceHeader& header = array.headers[i];
+    const auto append = [&](kernels::Range range, std::uint32_t before, std::uint32_t& after,
+                            const std::byte* bytes) -> Status {
+      after = std::min(after, layout.out_capacity);
+      if (after <= before) return {};
+      return scatter.add(lane, range, before, {bytes + before, after - before});
+    };
+    WARPHIVE_TRY(append(kernels::Range::out, array.before[i].out, header.out_size, call.out.base));
+    WARPHIVE_TRY(append(kernels::Range::err, array.before[i].err, header.err_size, call.err.base));
+    header.exit = call.verdict;
+    switch (call.verdict) {
+      case abi::Exit::ready:
+        WARPHIVE_TRY(scatter.add(lane, kernels::Range::stack, header.base * std::uint64_t{8},
+                                 std::as_bytes(call.values)));
+        ready_lanes.push_back(index);
+        break;
+      case abi::Exit::parked:
+        still_waiting.push_back(index);
+        break;
+      case abi::Exit::trapped:
+        --header.pc;  // it already stands behind the call
+        if (header.trap == abi::TrapKind::none) header.trap = abi::TrapKind::host;
+        break;
+      default:
+        break;
+    }
+    WARPHIVE_TRY(
+        scatter.add(lane, kernels::Range::header, 0, std::as_bytes(std::span(&header, 1))));
+    describe_header(header, buffers.outcomes[inputs.calls[index].call]);
+    const bool goes_on = header.exit == abi::Exit::ready || header.exit == abi::Exit::parked;
+    if (!goes_on) done_by_host.fetch_add(1, std::memory_order_relaxed);
+  }
+  return scatter.flush();
+}
+
 Status Swarm::State::serve_parked(const InputBuffers& inputs, ResultBuffers& buffers,
                                   std::vector<std::uint32_t>& lanes,
                                   std::vector<std::uint32_t>& ready_lanes) {
-  const auto outcome_of = [&](std::uint32_t lane) -> kernels::Outcome& {
-    return buffers.outcomes[inputs.calls[lane].call];
-  };
   const auto group_of = [&](std::uint32_t lane) {
-    return std::pair(pools[inputs.lanes[lane].pool]->shape->index, outcome_of(lane).host_import);
+    return std::pair(pools[inputs.lanes[lane].pool]->shape->index,
+                     buffers.outcomes[inputs.calls[lane].call].host_import);
   };
-  std::sort(lanes.begin(), lanes.end(), [&](std::uint32_t a, std::uint32_t b) {
+  const auto comes_before = [&](std::uint32_t a, std::uint32_t b) {
     return std::pair(group_of(a), a) < std::pair(group_of(b), b);
-  });
+  };
+  // Mostly all wait for the same, in order.
+  if (!std::is_sorted(lanes.begin(), lanes.end(), comes_before)) {
+    std::sort(lanes.begin(), lanes.end(), comes_before);
+  }
   std::vector<std::uint32_t> still_waiting;
-  std::vector<Visit> visits;
-  std::vector<sys::HostCall> calls;
   for (std::size_t i = 0; i < lanes.size();) {
+    const auto rest = std::span<const std::uint32_t>(lanes).subspan(i);
     if (stop_raised()) {
-      still_waiting.insert(still_waiting.end(), lanes.begin() + static_cast<std::ptrdiff_t>(i),
-                           lanes.end());
+      still_waiting.insert(still_waiting.end(), rest.begin(), rest.end());
       break;
     }
-    const auto group = group_of(lanes[i]);
-    const Template& shape = *pools[inputs.lanes[lanes[i]].pool]->shape;
-    const Layout& layout = shape.layout;
+    const Layout& layout = pools[inputs.lanes[rest[0]].pool]->shape->layout;
     const std::uint64_t bytes_each = 2 * std::uint64_t{layout.out_capacity};
-    visits.clear();
-    for (; i < lanes.size() && group_of(lanes[i]) == group; ++i) {
-      if (visits.size() == max_calls) break;
-      if (!visits.empty() && (visits.size() + 1) * bytes_each > text_bytes) break;
-      Visit visit;
-      visit.lane = lanes[i];
-      visit.instance = &instances[buffers.entries[inputs.calls[lanes[i]].call].id.index];
-      Instance& instance = *visit.instance;
-      WARPHIVE_TRY_ASSIGN(visit.header, read_header(instance));
-      visit.header.out_size = std::min(visit.header.out_size, layout.out_capacity);
-      visit.header.err_size = std::min(visit.header.err_size, layout.out_capacity);
-      visit.out_before = visit.header.out_size;
-      visit.err_before = visit.header.err_size;
-      const bool known = group.second < shape.hosts.size();
-      visit.values.resize(known ? shape.hosts[group.second].value_slots : 0);
-      if (!known || visit.header.base + visit.values.size() > layout.view.stack_slots) {
-        kernels::Outcome& outcome = outcome_of(visit.lane);
-        outcome.exit = abi::Exit::internal;
-        continue;
-      }
-      WARPHIVE_TRY(read_range(instance, kernels::Range::stack, visit.header.base * std::uint64_t{8},
-                              std::as_writable_bytes(std::span(visit.values))));
-      const std::uint32_t memory = shape.hosts[group.second].memory;
-      WARPHIVE_TRY_ASSIGN(const std::uint64_t bytes, size_of_memory(instance, memory));
-      const std::uint64_t start = shape.has_memory(memory) ? layout.memories[memory].at : 0;
-      visit.memory = std::make_unique<DistantMemory>(
-          bytes, [this, &instance, start](bool write, std::uint64_t at, std::span<std::byte> span) {
-            constexpr auto range = kernels::Range::memory;
-            return write ? write_range(instance, range, start + at, span).has_value()
-                         : read_range(instance, range, start + at, span).has_value();
-          });
-      visits.push_back(std::move(visit));
+    const std::uint64_t most = bytes_each == 0 ? max_calls : text_bytes / bytes_each;
+    const auto group = group_of(rest[0]);
+    std::size_t count = 1;
+    while (count < rest.size() && count < std::min<std::uint64_t>(max_calls, most) &&
+           group_of(rest[count]) == group) {
+      ++count;
     }
-    if (visits.empty()) continue;
-    calls.clear();
-    const auto texts = std::make_unique_for_overwrite<std::byte[]>(visits.size() * bytes_each);
-    std::byte* text = texts.get();
-    for (Visit& visit : visits) {
-      calls.push_back({.header = &visit.header,
-                       .memory = visit.memory.get(),
-                       .values = visit.values,
-                       .out = {text, layout.out_capacity},
-                       .err = {text + layout.out_capacity, layout.out_capacity},
-                       .index = static_cast<std::uint32_t>(visit.instance - instances.data()),
-                       .stop = &stop});
-      text += bytes_each;
-    }
-    call_guarded(shape, shape.hosts[group.second], calls);
-
-    for (std::size_t v = 0; v < visits.size(); ++v) {
-      Visit& visit = visits[v];
-      Instance& instance = *visit.instance;
-      abi::InstanceHeader& header = visit.header;
-      kernels::Outcome& outcome = outcome_of(visit.lane);
-      const auto append = [&](kernels::Range range, std::uint32_t before, std::uint32_t& after,
-                              const std::byte* bytes) -> Status {
-        after = std::min(after, layout.out_capacity);
-        if (after <= before) return {};
-        return write_range(instance, range, before, {bytes + before, after - before});
-      };
-      WARPHIVE_TRY(
-          append(kernels::Range::out, visit.out_before, header.out_size, calls[v].out.base));
-      WARPHIVE_TRY(
-          append(kernels::Range::err, visit.err_before, header.err_size, calls[v].err.base));
-      header.exit = calls[v].verdict;
-      switch (calls[v].verdict) {
-        case abi::Exit::ready:
-          WARPHIVE_TRY(write_range(instance, kernels::Range::stack, header.base * std::uint64_t{8},
-                                   std::as_bytes(std::span(visit.values))));
-          ready_lanes.push_back(visit.lane);
-          break;
-        case abi::Exit::parked:
-          still_waiting.push_back(visit.lane);
-          break;
-        case abi::Exit::trapped:
-          --header.pc;  // it already stands behind the call
-          if (header.trap == abi::TrapKind::none) header.trap = abi::TrapKind::host;
-          break;
-        default:
-          break;
-      }
-      WARPHIVE_TRY(write_header(instance, header));
-      describe_header(header, outcome);
-      const bool goes_on = header.exit == abi::Exit::ready || header.exit == abi::Exit::parked;
-      if (!goes_on) done_by_host.fetch_add(1, std::memory_order_relaxed);
-    }
+    WARPHIVE_TRY(serve_array(inputs, buffers, rest.first(count), still_waiting, ready_lanes));
+    i += count;
   }
   lanes = std::move(still_waiting);
   return {};

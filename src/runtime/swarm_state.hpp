@@ -12,6 +12,7 @@
 
 #include "runtime/batch_buffers.hpp"
 #include "runtime/layout.hpp"
+#include "runtime/parked_calls.hpp"
 #include "runtime/swarm.hpp"
 
 namespace warphive::runtime {
@@ -184,6 +185,8 @@ struct Swarm::State {
   std::vector<std::uint32_t> ready;
   std::vector<std::uint32_t> running_lanes;
   std::vector<std::uint32_t> pool_starts;
+  std::unique_ptr<ParkedCalls> parked_scratch;
+  ResultBuffers partial;  // of a round that is not of all lanes
 
   // swarm.cpp
   Result<Instance*> find(InstanceId id);
@@ -215,6 +218,13 @@ struct Swarm::State {
   /// Runs the lanes of `round`, whose arguments are those of `inputs`.
   Status run_round(InputBuffers& round, InputBuffers& inputs, ResultBuffers& buffers,
                    std::uint64_t fuel, bool first);
+  /// A later round of some lanes of `inputs`. Only what is theirs of the results goes to the device
+  /// and back.
+  Status run_some(InputBuffers& inputs, ResultBuffers& buffers,
+                  std::span<const std::uint32_t> lanes, std::uint64_t fuel);
+  /// Outcomes and budgets of lanes that wait since an earlier dispatch.
+  Status describe_waiting(const InputBuffers& inputs, ResultBuffers& buffers,
+                          std::span<const std::uint32_t> lanes, std::uint64_t fuel);
   Status run_rounds(InputBuffers& inputs, ResultBuffers& buffers, std::uint64_t fuel,
                     bool resumes_parked);
   Result<Results> run(std::unique_ptr<InputBuffers> inputs, std::unique_ptr<ResultBuffers> buffers,
@@ -235,6 +245,14 @@ struct Swarm::State {
   /// are appended to `ready`.
   Status serve_parked(const InputBuffers& inputs, ResultBuffers& buffers,
                       std::vector<std::uint32_t>& lanes, std::vector<std::uint32_t>& ready);
+  /// As serve_parked, of lanes that wait for one import and are not too many.
+  Status serve_array(const InputBuffers& inputs, ResultBuffers& buffers,
+                     std::span<const std::uint32_t> lanes,
+                     std::vector<std::uint32_t>& still_waiting, std::vector<std::uint32_t>& ready);
+  /// Fetches headers, values and memory sizes of such lanes; takes out those that make no sense.
+  Status load_parked(const InputBuffers& inputs, ResultBuffers& buffers,
+                     std::span<const std::uint32_t> lanes);
+  ParkedCalls& parked_calls();
 
   // transfer.cpp
   /// Runs the first `count` of `moves`; `bytes` is the size of the flat side, which is at `host`.
@@ -244,10 +262,7 @@ struct Swarm::State {
   Status split_moves(std::uint64_t& count);
   Status read_range(const Instance& instance, kernels::Range range, std::uint64_t offset,
                     std::span<std::byte> to);
-  Status write_range(const Instance& instance, kernels::Range range, std::uint64_t offset,
-                     std::span<const std::byte> from);
   Result<abi::InstanceHeader> read_header(const Instance& instance);
-  Status write_header(const Instance& instance, const abi::InstanceHeader& header);
   Result<std::uint64_t> size_of_memory(const Instance& instance, std::uint32_t memory);
   Status check_memory_ranges(std::span<const InstanceId> ids, std::uint64_t address,
                              std::uint64_t bytes_each, std::uint64_t buffer_bytes);

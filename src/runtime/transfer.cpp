@@ -76,23 +76,11 @@ Status Swarm::State::read_range(const Instance& instance, kernels::Range range,
   return move_bytes(hal::KernelId::gather, 1, to.data(), to.size());
 }
 
-Status Swarm::State::write_range(const Instance& instance, kernels::Range range,
-                                 std::uint64_t offset, std::span<const std::byte> from) {
-  staging.assign(from.begin(), from.end());
-  WARPHIVE_TRY(moves.resize(*device, 1));
-  moves[0] = {{instance.pool, instance.slot}, offset, from.size(), 0, range, 0};
-  return move_bytes(hal::KernelId::scatter, 1, staging.data(), staging.size());
-}
-
 Result<abi::InstanceHeader> Swarm::State::read_header(const Instance& instance) {
   abi::InstanceHeader header = {};
   WARPHIVE_TRY(read_range(instance, kernels::Range::header, 0,
                           std::as_writable_bytes(std::span(&header, 1))));
   return header;
-}
-
-Status Swarm::State::write_header(const Instance& instance, const abi::InstanceHeader& header) {
-  return write_range(instance, kernels::Range::header, 0, std::as_bytes(std::span(&header, 1)));
 }
 
 Status Swarm::State::check_memory_ranges(std::span<const InstanceId> ids, std::uint64_t address,
