@@ -7,7 +7,7 @@ Each run is compared with the same run on the CPU.
 import json
 import os
 
-from harness import CommandTest
+from harness import CommandTest, wasi
 
 SYMBOLS = [
     "cuInit", "cuDeviceGetCount", "cuDeviceGet", "cuDevicePrimaryCtxRetain", "cuMemGetInfo_v2", "cuMemAlloc_v2", "cuMemHostAlloc",
@@ -17,6 +17,56 @@ SYMBOLS = [
 LINK_SYMBOLS = ["cuLinkCreate_v2", "cuLinkAddData_v2", "cuLinkComplete", "cuCtxSetLimit", "cuModuleGetGlobal_v2", "cuModuleLoadDataEx"]
 OUT_OF_MEMORY = 2
 LAUNCH_FAILED = 719
+
+
+# Each gets the number of the instance and returns an error number.
+HOSTILE = """
+  (func $pair (param $at i32) (param $address i32) (param $bytes i32)
+    (i32.store (local.get $at) (local.get $address))
+    (i32.store offset=4 (local.get $at) (local.get $bytes)))
+  ;; Ranges that overlap each other and the list itself.
+  (func (export "overlap") (param i32) (result i32)
+    (call $pair (i32.const 64) (i32.const 60) (i32.const 40))
+    (call $pair (i32.const 72) (i32.add (i32.const 64) (local.get 0)) (i32.const 31))
+    (call $pair (i32.const 80) (i32.const 64) (i32.const 24))
+    (call $fd_write (i32.const 1) (i32.const 64) (i32.const 3) (i32.const 70)))
+  ;; All of memory, again and again.
+  (func (export "huge") (param i32) (result i32) (local $i i32)
+    (loop
+      (call $pair (i32.add (i32.const 1024) (i32.shl (local.get $i) (i32.const 3)))
+        (local.get 0) (i32.sub (i32.const 131072) (local.get 0)))
+      (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1024))))
+    (call $fd_write (i32.const 1) (i32.const 1024) (i32.const 1024) (i32.const 8)))
+  ;; Around the end of memory and of the addresses.
+  (func (export "outside") (param i32) (result i32)
+    (call $pair (i32.const 64) (i32.sub (i32.const 131092) (local.get 0)) (i32.const 4))
+    (call $pair (i32.const 72) (i32.sub (i32.const 0) (local.get 0)) (local.get 0))
+    (drop (call $fd_write (i32.const 1) (i32.const 72) (i32.const 1) (i32.const 8)))
+    (drop (call $fd_write (i32.const 1) (i32.sub (i32.const 131092) (local.get 0)) (i32.const 1) (i32.const 8)))
+    (drop (call $fd_write (i32.const 1) (i32.const 64) (i32.const -1) (i32.const 8)))
+    (drop (call $fd_read (i32.const 0) (i32.const 64) (i32.const 1) (i32.sub (i32.const 131092) (local.get 0))))
+    (call $fd_write (i32.const 1) (i32.const 64) (i32.const 1) (i32.sub (i32.const 131092) (local.get 0))))
+  ;; 1,024 single bytes, each instance's own.
+  (func (export "many") (param i32) (result i32) (local $i i32)
+    (loop
+      (i32.store8 (i32.add (i32.const 65536) (i32.mul (local.get $i) (i32.const 17)))
+        (i32.add (i32.const 32) (i32.rem_u (i32.add (local.get $i) (local.get 0)) (i32.const 90))))
+      (call $pair (i32.add (i32.const 1024) (i32.shl (local.get $i) (i32.const 3)))
+        (i32.add (i32.const 65536) (i32.mul (local.get $i) (i32.const 17))) (i32.const 1))
+      (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1024))))
+    (call $fd_write (i32.const 1) (i32.const 1024) (i32.const 1024) (i32.const 8)))
+  ;; Reads into ranges that overlap, backwards, and over the list.
+  (func (export "scatter") (param i32) (result i32) (local $i i32)
+    (loop
+      (call $pair (i32.add (i32.const 1024) (i32.shl (local.get $i) (i32.const 3)))
+        (i32.sub (i32.const 4096) (i32.mul (local.get $i) (i32.const 3))) (i32.add (i32.const 5) (local.get 0)))
+      (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1000))))
+    (call $fd_read (i32.const 0) (i32.const 1024) (i32.const 1000) (i32.const 4090)))
+  (func (export "random") (param i32) (result i32)
+    (drop (call $random (i32.const 100) (i32.mul (local.get 0) (i32.const 3000))))
+    (drop (call $clock (i32.const 0) (i64.const 1) (i32.const 104)))
+    (call $random (i32.const 131000) (i32.add (local.get 0) (i32.const 50))))
+"""
 
 
 class Device(CommandTest):
@@ -70,6 +120,25 @@ class Device(CommandTest):
         self.equal(self.guest("strings"), "-n", "3", "--env", "A={id}")
         self.equal(self.guest("world"), "--invoke", "random", "-n", "33", "--seed", "5")
         self.equal(self.guest("world"), "--invoke", "clock", "-n", "33")
+
+    def test_files_and_input(self):
+        text = "".join(f"line {i}\n" for i in range(30_000))
+        self.file("data/x.txt", text)
+        self.file("in.0.txt", "short")
+        self.file("in.1.txt", text)
+        self.file("in.2.txt", "")
+        output = ("--output-bytes", 400_000)
+        report = self.equal(self.guest("file"), "-n", "3", "--dir", "data::/", *output)
+        self.assertEqual({result["stdout"] for result in report["results"]}, {text})
+        report = self.equal(self.guest("cat"), "-n", "3", "--stdin", "in.{id}.txt", *output)
+        self.assertEqual([result["stdout"] for result in report["results"]], ["short", text, ""])
+
+    def test_hostile_host_calls(self):
+        hostile = self.guest("hostile", wasi(HOSTILE))
+        self.file("in.txt", "".join(f"{i} " for i in range(50_000)))
+        for function in ("overlap", "huge", "outside", "many", "scatter", "random"):
+            with self.subTest(function=function):
+                self.equal(hostile, "--invoke", function, "--args-from", "0..40", "--stdin", "in.txt")
 
     def test_linked_modules(self):
         self.guest("library")

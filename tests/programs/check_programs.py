@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs every guest program and compares with the same source built for the host.
 
-usage: check_programs.py WARPHIVE GUESTS_DIR
+usage: check_programs.py WARPHIVE GUESTS_DIR [DEVICE]
+
+With a device, only the programs that make host calls, there.
 """
 
 import json
@@ -41,8 +43,7 @@ def run(binary, *arguments, **more):
     return subprocess.run([binary, "run", *map(str, arguments)], capture_output=True, text=True, **more)
 
 
-def main():
-    warphive, guests = sys.argv[1], pathlib.Path(sys.argv[2])
+def check_computing(warphive, guests):
     for name, sizes in SIZES.items():
         for n in sizes:
             pairs = [str(v) for seed in range(1, SEEDS + 1) for v in (seed, n)]
@@ -55,28 +56,37 @@ def main():
                 continue
             check(f"{name} n={n}", [r["values"][0] for r in json.loads(done.stdout)["results"]], expected)
 
-    hello = run(warphive, guests / "hello.wasm", "--env", "AGENT=7", "--", "one", "two words")
+
+def check_host_calls(warphive, guests, device):
+    hello = run(warphive, *device, guests / "hello.wasm", "--env", "AGENT=7", "--", "one", "two words")
     check("hello", (hello.returncode, hello.stdout),
           (0, "hello from 2 arguments\n1: one\n2: two words\nagent 7\n"))
-    fail = run(warphive, guests / "hello.wasm", "--", "fail")
+    fail = run(warphive, *device, guests / "hello.wasm", "--", "fail")
     check("hello fail", (fail.returncode, fail.stdout, "failing as asked" in fail.stderr),
           (3, "hello from 1 arguments\n1: fail\n", True))
-    many = run(warphive, guests / "hello.wasm", "-n", 100, "--format", "json", "--env", "AGENT={id}")
+    many = run(warphive, *device, guests / "hello.wasm", "-n", 100, "--format", "json", "--env", "AGENT={id}")
     check("hello -n 100", [r["stdout"] for r in json.loads(many.stdout)["results"]],
           [f"hello from 0 arguments\nagent {i}\n" for i in range(100)])
 
     with tempfile.TemporaryDirectory() as folder:
         text = "".join(f"line {i} of a file\n" for i in range(500))
         pathlib.Path(folder, "notes.txt").write_text(text)
-        cat = run(warphive, guests / "cat.wasm", "--dir", f"{folder}::/data", "--", "/data/notes.txt")
+        cat = run(warphive, *device, guests / "cat.wasm", "--dir", f"{folder}::/data", "--", "/data/notes.txt")
         check("cat", (cat.returncode, cat.stdout == text, "500 lines, 2500 words" in cat.stderr), (0, True, True))
-        missing = run(warphive, guests / "cat.wasm", "--dir", f"{folder}::/data", "--", "/data/none.txt")
+        missing = run(warphive, *device, guests / "cat.wasm", "--dir", f"{folder}::/data", "--", "/data/none.txt")
         check("cat missing", (missing.returncode, "No such file" in missing.stderr), (1, True))
-        escape = run(warphive, guests / "cat.wasm", "--dir", f"{folder}::/data", "--", "/data/../../../etc/passwd")
+        escape = run(warphive, *device, guests / "cat.wasm", "--dir", f"{folder}::/data", "--", "/data/../../../etc/passwd")
         check("cat escape", (escape.returncode, escape.stdout), (1, ""))
-    piped = run(warphive, guests / "cat.wasm", "--memory-pages", 20, input="from a pipe\n")
+    piped = run(warphive, *device, guests / "cat.wasm", "--memory-pages", 20, input="from a pipe\n")
     check("cat stdin", (piped.returncode, piped.stdout), (0, "from a pipe\n"))
 
+
+def main():
+    warphive, guests = sys.argv[1], pathlib.Path(sys.argv[2])
+    device = ["--device", sys.argv[3]] if len(sys.argv) > 3 else []
+    if not device:
+        check_computing(warphive, guests)
+    check_host_calls(warphive, guests, device)
     print(f"{len(SIZES)} programs with `run`, hello and cat: {failures} failures")
     return 1 if failures else 0
 
