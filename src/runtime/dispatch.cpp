@@ -237,26 +237,35 @@ Status Swarm::State::clear_control() {
   return queue->synchronise();  // or a stop could come before it
 }
 
-Status Swarm::State::run_some(InputBuffers& inputs, ResultBuffers& buffers,
+Status Swarm::State::run_some(const InputBuffers& inputs, ResultBuffers& buffers,
                               std::span<const std::uint32_t> lanes, std::uint64_t fuel) {
   WARPHIVE_TRY_ASSIGN(auto round, take_inputs(lanes.size(), 0));
   WARPHIVE_TRY(partial.outcomes.resize(*device, lanes.size()));
+  std::vector<std::uint64_t>& args = partial_args;
+  args.clear();
   std::uint64_t values = 0;
   for (std::uint32_t i = 0; i < lanes.size(); ++i) {
     const kernels::LaneCall& whole = inputs.calls[lanes[i]];
     kernels::LaneCall& call = round->calls[i] = whole;
     const Instance& instance = instances[buffers.entries[whole.call].id.index];
-    const std::uint32_t entry =
-        whole.function == kernels::no_function ? instance.function : whole.function;
+    const Program& program = *pools[instance.pool]->shape->program;
     round->lanes[i] = inputs.lanes[lanes[i]];
-    call.call = i;
-    call.first_value = values;
-    values += pools[instance.pool]->shape->program->result_slots[entry];
     partial.outcomes[i] = buffers.outcomes[whole.call];
     kernels::go_on(partial.outcomes[i], call);
+    call.call = i;
+    call.first_value = values;
+    const bool has_begun = whole.function == kernels::no_function;
+    values += program.result_slots[has_begun ? instance.function : whole.function];
+    if (call.function == kernels::no_function) continue;
+    call.first_arg = static_cast<std::uint32_t>(args.size());
+    const std::uint64_t* const first = inputs.args.host() + whole.first_arg;
+    args.insert(args.end(), first, first + program.param_slots[call.function]);
   }
+  WARPHIVE_TRY(round->args.resize(*device, args.size()));
+  std::copy(args.begin(), args.end(), round->args.host());
   WARPHIVE_TRY(partial.values.resize(*device, values));
-  WARPHIVE_TRY(run_round(*round, inputs, partial, fuel, false));
+  WARPHIVE_TRY(partial.outcomes.to_device(*queue));
+  WARPHIVE_TRY(run_round(*round, *round, partial, fuel, false));
   for (std::uint32_t i = 0; i < lanes.size(); ++i) {
     const kernels::LaneCall& whole = inputs.calls[lanes[i]];
     buffers.outcomes[whole.call] = partial.outcomes[i];

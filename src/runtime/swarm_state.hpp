@@ -186,7 +186,8 @@ struct Swarm::State {
   std::vector<std::uint32_t> running_lanes;
   std::vector<std::uint32_t> pool_starts;
   std::unique_ptr<ParkedCalls> parked_scratch;
-  ResultBuffers partial;  // of a round that is not of all lanes
+  ResultBuffers partial;  // of a round of some lanes, as are the arguments
+  std::vector<std::uint64_t> partial_args;
 
   // swarm.cpp
   Result<Instance*> find(InstanceId id);
@@ -218,9 +219,9 @@ struct Swarm::State {
   /// Runs the lanes of `round`, whose arguments are those of `inputs`.
   Status run_round(InputBuffers& round, InputBuffers& inputs, ResultBuffers& buffers,
                    std::uint64_t fuel, bool first);
-  /// A later round of some lanes of `inputs`. Only what is theirs of the results goes to the device
-  /// and back.
-  Status run_some(InputBuffers& inputs, ResultBuffers& buffers,
+  /// A later round of some lanes of `inputs`. Only what is theirs of the arguments and results goes
+  /// to the device and back.
+  Status run_some(const InputBuffers& inputs, ResultBuffers& buffers,
                   std::span<const std::uint32_t> lanes, std::uint64_t fuel);
   /// Outcomes and budgets of lanes that wait since an earlier dispatch.
   Status describe_waiting(const InputBuffers& inputs, ResultBuffers& buffers,
