@@ -15,10 +15,10 @@
 namespace warphive::hal {
 
 /// Entries of an executable. What they do and take is between runtime and kernels.
-enum class KernelId : std::uint8_t { spawn, run, gather, scatter, wipe };
-inline constexpr std::size_t kernel_count = 5;
-inline constexpr const char* kernel_names[kernel_count] = {"spawn", "run", "gather", "scatter",
-                                                           "wipe"};
+enum class KernelId : std::uint8_t { spawn, run, gather, scatter, wipe, serve };
+inline constexpr std::size_t kernel_count = 6;
+inline constexpr const char* kernel_names[kernel_count] = {"spawn",   "run",  "gather",
+                                                           "scatter", "wipe", "serve"};
 
 /// A kernel on a CPU device: runs lanes [first, last) with the parameters of the dispatch.
 using HostKernel = void (*)(const void* params, std::uint32_t first, std::uint32_t last);

@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "kernels/device_lanes.hpp"
+#include "kernels/services.hpp"
 
 namespace {
 
@@ -31,4 +32,7 @@ WARPHIVE_KERNEL warphive_scatter(MoveLanes params, uint32_t count) {
 }
 WARPHIVE_KERNEL warphive_wipe(WipeLanes params, uint32_t count) {
   if (const uint32_t lane = this_lane(); lane < count) wipe_lane(params, lane);
+}
+WARPHIVE_KERNEL warphive_serve(ServeLanes params, uint32_t count) {
+  if (const uint32_t lane = this_lane(); lane < count) serve_lane<Tiled>(params, lane);
 }

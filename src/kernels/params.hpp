@@ -151,4 +151,23 @@ struct MoveLanes {
   uint8_t* flat;
 };
 
+/// Host calls that a device can serve by itself: those of WASI, in the virtual world.
+enum class Service : uint32_t { none, clock_time_get, random_get, fd_write };
+struct ServiceWorld {
+  uint64_t seed;
+  uint64_t clock_start_ns;
+  uint32_t metered;  // 0: the clock does not follow fuel
+};
+
+/// KernelId::serve, of lanes that wait for one import.
+struct ServeLanes {
+  const abi::Pool* pools;
+  const abi::LaneRef* lanes;
+  uint8_t* served;  // of each lane: 1 where it can go on, 0 where it still waits
+  ServiceWorld world;
+  uint64_t memory_at;  // byte in the memory range, of the memory that the import sees
+  uint32_t memory;     // which that is
+  Service service;
+};
+
 }  // namespace warphive::kernels

@@ -14,6 +14,7 @@
 
 #include "abi/state.hpp"
 #include "ir/module.hpp"
+#include "kernels/params.hpp"
 #include "warphive/error.hpp"
 
 namespace warphive::sys {
@@ -81,12 +82,21 @@ constexpr GuestReads reads_bytes(std::uint8_t pointer, std::uint8_t count) {
   return {pointer, count, 1, false};
 }
 
+/// How devices can serve a function without the host, where they do.
+struct DeviceService {
+  kernels::Service service = kernels::Service::none;
+  kernels::ServiceWorld world = {};
+  /// Whether they may for the instance of that dense number; unset: for all.
+  std::function<bool(std::uint32_t index)> allows = {};
+};
+
 struct HostEntry {
   std::string module;
   std::string field;
   ir::FunctionType type;
   HostFunction function;
   GuestReads reads = {};
+  DeviceService device = {};
 };
 
 /// Named host functions; filled before linking, then read-only and thread-safe.

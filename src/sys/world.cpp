@@ -13,8 +13,6 @@
 namespace warphive::sys {
 namespace {
 
-constexpr std::uint64_t unmetered_reading_ns = 1000;
-
 bool has_zero(const std::string& text) { return text.find('\0') != std::string::npos; }
 
 // strerror_r comes in two forms; the overload takes whichever the library has.
@@ -227,22 +225,28 @@ std::uint64_t World::now(const HostCall& call, wasi::ClockId clock) {
     ::clock_gettime(host_clock(clock), &time);
     return nanoseconds(time);
   }
-  const abi::InstanceHeader& header = *call.header;
-  const std::uint64_t used = options.metered ? header.fuel_used : 0;
-  switch (clock) {
-    case wasi::ClockId::realtime:
-      return saturating_add(options.clock_start_ns, saturating_add(used, header.clock_ns));
-    case wasi::ClockId::monotonic:
-      return saturating_add(used, header.clock_ns);
-    case wasi::ClockId::process_cpu:
-    case wasi::ClockId::thread_cpu:
-      return options.metered ? used : header.clock_ns;
-  }
-  return 0;
+  return kernels::virtual_time(static_cast<std::uint32_t>(clock), service_world(), *call.header);
+}
+
+kernels::ServiceWorld World::service_world() const {
+  return {options.seed, options.clock_start_ns, options.metered ? 1u : 0u};
+}
+
+DeviceService World::device_service(kernels::Service service) const {
+  const bool is_virtual = options.clock == Clock::virtual_time;
+  if (service == kernels::Service::clock_time_get && !is_virtual) return {};
+  if (service != kernels::Service::fd_write) return {service, service_world(), {}};
+  if (options.pass_through) return {};
+  // Only where the descriptors are as at first.
+  return {service, service_world(), [this](std::uint32_t index) {
+            const InstanceState* state = instances.find(index);
+            return state == nullptr || state->descriptors.empty();
+          }};
 }
 
 std::uint64_t World::resolution(wasi::ClockId clock) const {
-  if (options.clock == Clock::virtual_time) return options.metered ? 1 : unmetered_reading_ns;
+  if (options.clock == Clock::virtual_time)
+    return options.metered ? 1 : kernels::unmetered_reading_ns;
   timespec time{};
   ::clock_getres(host_clock(clock), &time);
   return std::max<std::uint64_t>(nanoseconds(time), 1);
@@ -250,15 +254,13 @@ std::uint64_t World::resolution(wasi::ClockId clock) const {
 
 std::uint64_t World::read_clock(const HostCall& call, wasi::ClockId clock) {
   const std::uint64_t time = now(call, clock);
-  if (options.clock == Clock::virtual_time && !options.metered) {
-    call.header->clock_ns = saturating_add(call.header->clock_ns, unmetered_reading_ns);
-  }
+  if (options.clock == Clock::virtual_time) kernels::note_reading(service_world(), *call.header);
   return time;
 }
 
 bool World::sleep(HostCall& call, std::uint64_t duration) {
   if (options.clock == Clock::virtual_time) {
-    call.header->clock_ns = saturating_add(call.header->clock_ns, duration);
+    call.header->clock_ns = kernels::saturating_add(call.header->clock_ns, duration);
     return true;
   }
   if (!host_clock_read.load(std::memory_order_relaxed)) host_clock_read.store(true);

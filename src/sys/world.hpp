@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/services.hpp"
 #include "sys/environment.hpp"
 #include "sys/input.hpp"
 #include "sys/instance_table.hpp"
@@ -65,6 +66,8 @@ class World {
   /// Nanoseconds of a clock; the time that a reading takes is not charged here.
   std::uint64_t now(const HostCall& call, wasi::ClockId clock);
   std::uint64_t resolution(wasi::ClockId clock) const;
+  /// Of what a device would serve as the functions here do.
+  [[nodiscard]] DeviceService device_service(kernels::Service service) const;
   /// A guest's reading: without metering it moves the virtual clock.
   std::uint64_t read_clock(const HostCall& call, wasi::ClockId clock);
   /// Moves the virtual clock. Time of the host passes by itself: the call is parked, and false
@@ -97,6 +100,7 @@ class World {
   std::atomic<bool> host_clock_read = false;
 
  private:
+  [[nodiscard]] kernels::ServiceWorld service_world() const;
   void open_directories();
   void open_input();
   void add_preopen(const std::string& guest_path, NodePointer root);
@@ -108,11 +112,6 @@ class World {
   bool args_differ_ = false;
   bool env_differs_ = false;
 };
-
-/// a + b, or the largest number.
-constexpr std::uint64_t saturating_add(std::uint64_t a, std::uint64_t b) {
-  return a + b < a ? std::numeric_limits<std::uint64_t>::max() : a + b;
-}
 
 constexpr bool in_range(std::uint64_t address, std::uint64_t bytes, std::uint64_t size) {
   return bytes <= size && address <= size - bytes;

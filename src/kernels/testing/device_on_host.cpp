@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kernels/device_lanes.hpp"
+#include "kernels/services.hpp"
 
 namespace warphive::kernels {
 namespace {
@@ -33,6 +34,7 @@ constexpr Named all[] = {
     {"warphive_gather", each_lane<MoveLanes, gather_lane<Tiled>>, sizeof(MoveLanes)},
     {"warphive_scatter", each_lane<MoveLanes, scatter_lane<Tiled>>, sizeof(MoveLanes)},
     {"warphive_wipe", each_lane<WipeLanes, wipe_lane>, sizeof(WipeLanes)},
+    {"warphive_serve", each_lane<ServeLanes, serve_lane<Tiled>>, sizeof(ServeLanes)},
 };
 
 const Named* find(std::string_view name) {

@@ -178,6 +178,19 @@ ir::FunctionType signature_of(const Row& row) {
 }  // namespace
 }  // namespace wasi
 
+namespace {
+
+DeviceService device_service(const World& world, wasi::Function function) {
+  if (function == wasi::clock_time_get) {
+    return world.device_service(kernels::Service::clock_time_get);
+  }
+  if (function == wasi::random_get) return world.device_service(kernels::Service::random_get);
+  if (function == wasi::fd_write) return world.device_service(kernels::Service::fd_write);
+  return {};
+}
+
+}  // namespace
+
 Status register_wasi(World& world, HostRegistry& registry) {
   for (const wasi::Row& row : wasi::rows) {
     const wasi::Function function = row.function;
@@ -188,8 +201,9 @@ Status register_wasi(World& world, HostRegistry& registry) {
         if (host.verdict == abi::Exit::ready) host.values[0] = static_cast<std::uint64_t>(error);
       }
     };
-    WARPHIVE_TRY(registry.add({"wasi_snapshot_preview1", std::string(row.name),
-                               wasi::signature_of(row), serve, row.reads}));
+    WARPHIVE_TRY(
+        registry.add({"wasi_snapshot_preview1", std::string(row.name), wasi::signature_of(row),
+                      serve, row.reads, device_service(world, function)}));
   }
   return {};
 }
