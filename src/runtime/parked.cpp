@@ -202,6 +202,56 @@ Status Swarm::State::serve_array(const InputBuffers& inputs, ResultBuffers& buff
   return scatter.flush();
 }
 
+Result<std::span<const std::uint32_t>> Swarm::State::serve_on_device(
+    const InputBuffers& inputs, ResultBuffers& buffers, std::span<const std::uint32_t> lanes,
+    std::vector<std::uint32_t>& ready_lanes) {
+  const Template& shape = *pools[inputs.lanes[lanes[0]].pool]->shape;
+  const std::uint32_t import = buffers.outcomes[inputs.calls[lanes[0]].call].host_import;
+  if (device->info().reads_host_memory || import >= shape.hosts.size()) return lanes;
+  const HostBinding& host = shape.hosts[import];
+  const sys::DeviceService& service = host.entry->device;
+  if (service.service == kernels::Service::none || !shape.has_memory(host.memory)) return lanes;
+  ParkedCalls& array = parked_calls();
+  array.for_host.clear();
+  array.asked.clear();
+  for (const std::uint32_t i : lanes) {
+    const abi::LaneRef lane = inputs.lanes[i];
+    if (service.allows && !service.allows(pools[lane.pool]->owners[lane.slot])) {
+      array.for_host.push_back(i);
+    } else {
+      array.asked.push_back(i);
+    }
+  }
+  if (array.asked.empty()) return lanes;
+  WARPHIVE_TRY(serve_lanes.resize(*device, array.asked.size()));
+  std::transform(array.asked.begin(), array.asked.end(), serve_lanes.host(),
+                 [&](std::uint32_t i) { return inputs.lanes[i]; });
+  WARPHIVE_TRY(served.resize(*device, array.asked.size()));
+  WARPHIVE_TRY(serve_lanes.to_device(*queue));
+  const kernels::ServeLanes params{.pools = pool_views.device(),
+                                   .lanes = serve_lanes.device(),
+                                   .served = served.device(),
+                                   .world = service.world,
+                                   .memory_at = shape.layout.memories[host.memory].at,
+                                   .memory = host.memory,
+                                   .service = service.service};
+  WARPHIVE_TRY(queue->dispatch(*executable, hal::KernelId::serve, hal::params_of(params),
+                               static_cast<std::uint32_t>(array.asked.size())));
+  WARPHIVE_TRY(served.to_host(*queue));
+  WARPHIVE_TRY(queue->synchronise());
+  for (std::size_t k = 0; k < array.asked.size(); ++k) {
+    const std::uint32_t i = array.asked[k];
+    if (served[k] == 1) {
+      // What else it changed is reported by the next round.
+      buffers.outcomes[inputs.calls[i].call].exit = abi::Exit::ready;
+      ready_lanes.push_back(i);
+    } else {
+      array.for_host.push_back(i);
+    }
+  }
+  return std::span<const std::uint32_t>(array.for_host);
+}
+
 Status Swarm::State::serve_parked(const InputBuffers& inputs, ResultBuffers& buffers,
                                   std::vector<std::uint32_t>& lanes,
                                   std::vector<std::uint32_t>& ready_lanes) {
@@ -223,17 +273,28 @@ Status Swarm::State::serve_parked(const InputBuffers& inputs, ResultBuffers& buf
       still_waiting.insert(still_waiting.end(), rest.begin(), rest.end());
       break;
     }
+    const auto group = group_of(rest[0]);
+    const auto same = static_cast<std::size_t>(
+        std::find_if(rest.begin(), rest.end(),
+                     [&](std::uint32_t lane) { return group_of(lane) != group; }) -
+        rest.begin());
+    WARPHIVE_TRY_ASSIGN(const auto for_host,
+                        serve_on_device(inputs, buffers, rest.first(same), ready_lanes));
     const Layout& layout = pools[inputs.lanes[rest[0]].pool]->shape->layout;
     const std::uint64_t bytes_each = 2 * std::uint64_t{layout.out_capacity};
-    const std::uint64_t most = bytes_each == 0 ? max_calls : text_bytes / bytes_each;
-    const auto group = group_of(rest[0]);
-    std::size_t count = 1;
-    while (count < rest.size() && count < std::min<std::uint64_t>(max_calls, most) &&
-           group_of(rest[count]) == group) {
-      ++count;
+    const std::size_t most = bytes_each == 0
+                                 ? max_calls
+                                 : std::clamp<std::size_t>(text_bytes / bytes_each, 1, max_calls);
+    for (auto left = std::span(for_host); !left.empty();) {
+      const auto array = left.first(std::min(left.size(), most));
+      if (stop_raised()) {
+        still_waiting.insert(still_waiting.end(), left.begin(), left.end());
+        break;
+      }
+      WARPHIVE_TRY(serve_array(inputs, buffers, array, still_waiting, ready_lanes));
+      left = left.subspan(array.size());
     }
-    WARPHIVE_TRY(serve_array(inputs, buffers, rest.first(count), still_waiting, ready_lanes));
-    i += count;
+    i += same;
   }
   lanes = std::move(still_waiting);
   return {};

@@ -30,6 +30,8 @@ struct ParkedCalls {
   Scatter scatter{mover};
   DistantMemories memories{mover, scatter};
   std::vector<kernels::Move> moves;
+  std::vector<std::uint32_t> asked;     // lanes that the device may serve
+  std::vector<std::uint32_t> for_host;  // and those that it did not
   std::unique_ptr<std::byte[]> text;
   std::uint64_t text_size = 0;
   // One for each call; of values, as many as the import has.

@@ -186,6 +186,8 @@ struct Swarm::State {
   std::vector<std::uint32_t> running_lanes;
   std::vector<std::uint32_t> pool_starts;
   std::unique_ptr<ParkedCalls> parked_scratch;
+  SharedArray<abi::LaneRef> serve_lanes;
+  SharedArray<std::uint8_t> served;
   ResultBuffers partial;  // of a round of some lanes, as are the arguments
   std::vector<std::uint64_t> partial_args;
 
@@ -246,6 +248,12 @@ struct Swarm::State {
   /// are appended to `ready`.
   Status serve_parked(const InputBuffers& inputs, ResultBuffers& buffers,
                       std::vector<std::uint32_t>& lanes, std::vector<std::uint32_t>& ready);
+  /// Has the device serve what it can of lanes that wait for one import. Those that the host must
+  /// serve: `lanes`, or a part of them until the next such call.
+  Result<std::span<const std::uint32_t>> serve_on_device(const InputBuffers& inputs,
+                                                         ResultBuffers& buffers,
+                                                         std::span<const std::uint32_t> lanes,
+                                                         std::vector<std::uint32_t>& ready);
   /// As serve_parked, of lanes that wait for one import and are not too many.
   Status serve_array(const InputBuffers& inputs, ResultBuffers& buffers,
                      std::span<const std::uint32_t> lanes,

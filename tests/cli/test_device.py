@@ -121,6 +121,22 @@ class Device(CommandTest):
         self.equal(self.guest("world"), "--invoke", "random", "-n", "33", "--seed", "5")
         self.equal(self.guest("world"), "--invoke", "clock", "-n", "33")
 
+    def test_host_calls_cost_the_same_for_many_as_for_few(self):
+        def calls(*arguments):
+            trace = self.folder / "trace"
+            self.command("run", *arguments, "--device", "cuda", "--tier", "interp", status=0,
+                         environment={"WARPHIVE_FAKE_CUDA": f"trace={trace}"})
+            lines = trace.read_text().split()
+            return lines.count("cuMemcpyAsync"), lines.count("cuLaunchKernel")
+
+        self.file("data/x.txt", "text")
+        for arguments in (("chatty",), ("strings", "--env", "A=b"), ("file", "--dir", "data::/")):
+            with self.subTest(guest=arguments[0]):
+                few, many = (calls(self.guest(arguments[0]), "-n", n, *arguments[1:]) for n in (2, 300))
+                self.assertEqual(few, many)
+        # A write is one launch that serves and one that runs: if the host served it there would be three more.
+        self.assertLessEqual(calls(self.guest("chatty"), "-n", 300)[1], 11)
+
     def test_files_and_input(self):
         text = "".join(f"line {i}\n" for i in range(30_000))
         self.file("data/x.txt", text)
