@@ -146,7 +146,8 @@ class DeviceCompiler {
         analyser_(module),
         functions_(module.functions.size(), Compiled::no),
         refused_(module.functions.size()),
-        wanted_(module.functions.size()) {
+        wanted_(module.functions.size()),
+        resume_instructions_(module.functions.size()) {
     for (const std::uint32_t insn : options.resumes) {
       const ir::Location at = ir::locate(encoded, insn);
       if (at.function != ir::none) wanted_[at.function].push_back(at.inst);
@@ -258,7 +259,7 @@ class DeviceCompiler {
       if (refusals_ != refused) continue;  // again, without those that cannot be
       if (is_ptx_ && unit.size() > options_.most_unit_bytes) {
         if (last - first == 1) {
-          if (wanted_[first].empty() && options_.resumes_per_function == 0) {
+          if (wanted_[first].empty() && resume_instructions_[first] == 0) {
             refuse(first, "its PTX is larger than the limit");
           } else {
             wanted_[first].clear();
@@ -311,18 +312,39 @@ class DeviceCompiler {
     const bool by_call = starts_in_loop(function, analysis);
     if (by_call) want(1);
     for (const std::uint32_t inst : wanted_[index]) want(inst);
-    const bool gets_more =
-        std::find(no_resumes_.begin(), no_resumes_.end(), index) == no_resumes_.end();
-    for (std::uint32_t inst = 1; inst < function.code.size() && gets_more; ++inst) {
-      if (insts.size() >= options_.resumes_per_function) break;
-      if (resume_place(function, analysis, inst) == inst) want(inst);
-    }
+    add_places(index, analysis, insts);
     for (const std::uint32_t inst : insts) {
       if (emitter.add_resume(index, inst, analysis)) {
         places.push_back(encoded_.functions[index].entry + inst);
       }
     }
     return by_call ? Compiled::by_call : Compiled::yes;
+  }
+
+  /// Places that nobody asked for yet, but where lanes may be stopped.
+  void add_places(std::uint32_t index, const FunctionAnalysis& analysis,
+                  std::vector<std::uint32_t>& insts) {
+    const ir::Function& function = module_.functions[index];
+    const std::uint64_t size = size_of(function);
+    std::uint64_t& used = resume_instructions_[index];
+    all_resume_instructions_ -= used;  // of an earlier try
+    used = 0;
+    if (std::find(no_resumes_.begin(), no_resumes_.end(), index) != no_resumes_.end()) return;
+    const auto take = [&](std::uint32_t inst) {
+      if (insts.size() >= options_.resumes_per_function) return;
+      if (all_resume_instructions_ + size > options_.resume_instructions) return;
+      if (std::find(insts.begin(), insts.end(), inst) != insts.end()) return;
+      insts.push_back(inst);
+      used += size;
+      all_resume_instructions_ += size;
+    };
+    for (std::uint32_t i = 1; i < function.blocks.size(); ++i) {
+      if (analysis.blocks[i].is_check) take(function.blocks[i]);
+    }
+    for (std::uint32_t inst = 1; inst < function.code.size(); ++inst) {
+      const std::uint32_t site = analysis.sites[inst - 1];
+      if (site != ir::none && analysis.site_list[site].checks_after) take(inst);
+    }
   }
 
   /// The function of the program that a symbol belongs to.
@@ -379,6 +401,8 @@ class DeviceCompiler {
   std::vector<std::string> refused_;                // by function: why it is not compiled
   std::vector<std::vector<std::uint32_t>> wanted_;  // by function: where it shall go on
   std::vector<std::uint32_t> no_resumes_;           // functions that are too large with them
+  std::vector<std::uint64_t> resume_instructions_;  // by function: of places that nobody asked for
+  std::uint64_t all_resume_instructions_ = 0;
   std::size_t refusals_ = 0;
 };
 

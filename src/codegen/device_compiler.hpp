@@ -20,8 +20,10 @@ struct DeviceOptions {
   /// Instructions at which lanes were stopped: variants that go on there, or at the header of the
   /// loop around, are part of the code.
   std::vector<std::uint32_t> resumes;
-  /// Variants for the first so many places of each function where it can go on.
-  std::uint32_t resumes_per_function = 0;
+  /// Variants for so many other places of each function where it can go on, headers of loops first,
+  /// as long as a program's have no more instructions than the second number says.
+  std::uint32_t resumes_per_function = ~0u;
+  std::uint64_t resume_instructions = 2000;
   /// Units are closed when their IR promises so much PTX; more than the most is never emitted: such
   /// a unit is made again in halves, and a function that is too large alone stays interpreted.
   std::uint64_t unit_bytes = std::uint64_t{256} << 10;

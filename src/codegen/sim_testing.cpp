@@ -4,6 +4,7 @@
 #include "base/check.hpp"
 #include "codegen/device_compiler.hpp"
 #include "exec/testing.hpp"
+#include "exec/tile.hpp"
 #include "ir/text.hpp"
 
 namespace warphive::exec::testing {
@@ -18,7 +19,10 @@ TileCode compile(const ir::Module& module, const ir::EncodedProgram& encoded,
   if (program == last_program) return last;
   codegen::DeviceOptions options;
   options.shape = shape;
-  options.resumes_per_function = 3;
+  // On the wide layout lanes are interpreted at times.
+  constexpr std::uint32_t few = 3;
+  if (shape.lanes != exec::tile_shapes[0].lanes) options.resumes_per_function = few;
+  options.resume_instructions = ~std::uint64_t{0};
   const Result<codegen::HostObjects> objects = codegen::compile_sim(module, encoded, options);
   if (!objects) base::check_failed(objects.error().describe().c_str());
   Result<std::unique_ptr<codegen::NativeLibrary>> library =
