@@ -150,6 +150,59 @@ TEST_P(Fuel, ManySmallBudgetsGiveTheSameEnd) {
   }
 }
 
+TEST_P(Fuel, GoesOnInCompiledCodeWhereASliceEnded) {
+  if (GetParam() != Executor::sim) GTEST_SKIP() << "it has no code for every place";
+  const ir::Module module = everything();
+  const auto whole = fresh(Executor::ref, module, abi::unlimited_fuel);
+  const End expected = end_of(*whole, whole->call(main_function, {40}));
+  for (const std::uint64_t slice : {1u, 7u, 100u, 3000u}) {
+    SCOPED_TRACE(slice);
+    const auto lane = make_subject(
+        GetParam(), module, {.fuel = abi::unlimited_fuel, .quantum = 5, .slice = slice}, answer);
+    lane->set_element(0, 1, 2);
+    EXPECT_EQ(end_of(*lane, lane->call(main_function, {40})), expected);
+    // Between two checks more than a slice may be spent.
+    EXPECT_GE(lane->tile_run().slices, expected.outcome.fuel_used / (slice + 200));
+    // At the charges of bulk operations, which are served out of line.
+    EXPECT_LE(lane->tile_run().interpreted, 6u);
+  }
+}
+
+TEST_P(Fuel, GoesOnInCompiledCodeSoonAfterABudgetEnded) {
+  if (GetParam() != Executor::sim) GTEST_SKIP() << "it has no code for every place";
+  const ir::Module module = everything();
+  const auto whole = fresh(Executor::ref, module, abi::unlimited_fuel);
+  const End expected = end_of(*whole, whole->call(main_function, {40}));
+  for (std::uint64_t budget = 1; budget < expected.outcome.fuel_used; budget += 97) {
+    SCOPED_TRACE(budget);
+    const auto lane = fresh(GetParam(), module, budget);
+    ASSERT_EQ(lane->call(main_function, {40}).exit, Exit::out_of_fuel);
+    const TileRun before = lane->tile_run();
+    lane->set_fuel(abi::unlimited_fuel);
+    ASSERT_EQ(end_of(*lane, lane->resume()), expected);
+    // From the block of the stop to the next check, in the frame itself and where it returns.
+    EXPECT_LE(lane->tile_run().interpreted - before.interpreted, 1u);
+    EXPECT_LE(lane->tile_run().interpreted_units - before.interpreted_units, 100u);
+  }
+}
+
+TEST_P(Fuel, SlicesOfAnySizeGiveTheSameEnd) {
+  if (GetParam() < Executor::tile) GTEST_SKIP() << "runs have no slices";
+  const ir::Module module = everything();
+  const auto whole = fresh(Executor::ref, module, abi::unlimited_fuel);
+  const std::uint64_t total = whole->call(main_function, {5}).fuel_used;
+  for (std::uint64_t slice = 1; slice <= total + 1; slice += 3) {
+    SCOPED_TRACE(slice);
+    for (const std::uint64_t budget : {total / 3, total - 1, total, abi::unlimited_fuel}) {
+      const auto reference = fresh(Executor::ref, module, budget);
+      const auto lane =
+          make_subject(GetParam(), module, {.fuel = budget, .quantum = 50, .slice = slice}, answer);
+      lane->set_element(0, 1, 2);
+      ASSERT_EQ(lane->call(main_function, {5}), reference->call(main_function, {5}));
+    }
+  }
+}
+
 TEST_P(Fuel, UnlimitedBudgetStaysUnlimited) {
   const ir::Module module = everything();
   const auto lane = fresh(GetParam(), module, abi::unlimited_fuel);

@@ -175,6 +175,7 @@ class HostMachine {
   }
   uint64_t quantum() const { return context_->params->quantum; }
   bool stop_raised() const { return exec::stop_raised(*context_->params); }
+  static constexpr bool slice_ended() { return false; }  // every run ends by itself
   abi::Exit serve(uint32_t import) {
     const abi::RunParams& params = *context_->params;
     if (params.host_call == nullptr) return abi::Exit::parked;

@@ -19,6 +19,7 @@
 //   code() layout() pool() header() params()
 //   save(i)                           pc = i, frame and depth to the header
 //   stop_raised() quantum()           the stop word; charge units until it is looked at again
+//   slice_ended()                     whether the lane shall be left as ready for another run
 //   serve(import)                     one host call at once
 //   switch_wanted(i) hunts()          whether another tier shall go on at instruction i, may soon
 //   reload()                          re-reads sizes that it keeps, after what may change them

@@ -35,6 +35,10 @@ struct NativeHelpersOf {
       stop(m, abi::Exit::cancelled, insn);
       return abi::native_stopped;
     }
+    if (m.slice_ended()) {
+      stop(m, abi::Exit::ready, insn);
+      return abi::native_stopped;
+    }
     const uint64_t left = m.pool().metered != 0 ? m.header().fuel_left : abi::unlimited_fuel;
     if (left < need) {
       context->walks = true;

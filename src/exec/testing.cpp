@@ -332,6 +332,7 @@ class TileSubject final : public Subject {
                .host_call = host_ ? &TileSubject::serve : nullptr,
                .host_context = this,
                .quantum = limits.quantum};
+    run_.slice = limits.slice;
     header() = {};
     header().fuel_left = limits.fuel;
   }
@@ -350,7 +351,7 @@ class TileSubject final : public Subject {
     return resume();
   }
   Outcome resume() override {
-    run_tile_lane(pool_.shape(), params_, lane_, native_.code);
+    run_tile_lane(pool_.shape(), params_, lane_, native_.code, run_);
     return outcome();
   }
   void set_fuel(std::uint64_t fuel) override { header().fuel_left = fuel; }
@@ -383,6 +384,7 @@ class TileSubject final : public Subject {
                 bytes_of(std::span(&value, 1)));
   }
   std::uint32_t grow_refused() override { return header().grow_refused; }
+  [[nodiscard]] TileRun tile_run() const override { return run_; }
 
  private:
   using Slab = TilePool::Slab;
@@ -423,6 +425,7 @@ class TileSubject final : public Subject {
   HostFunction host_;
   abi::LaneRef lane_;
   TileCode native_;
+  TileRun run_;
   std::uint32_t stop_ = 0;
   abi::RunParams params_{};
 };

@@ -14,6 +14,7 @@
 #include "abi/native.hpp"
 #include "abi/state.hpp"
 #include "abi/tile.hpp"
+#include "exec/tile.hpp"
 #include "ir/encode.hpp"
 #include "ir/module.hpp"
 
@@ -80,7 +81,8 @@ struct Limits {
   std::uint32_t stack_slots = 4096;
   std::uint32_t max_depth = 1024;
   std::uint64_t fuel = abi::unlimited_fuel;
-  std::uint64_t quantum = 4096;  // the reference executor has none
+  std::uint64_t quantum = 4096;             // the reference executor has none
+  std::uint64_t slice = ~std::uint64_t{0};  // of lanes in tiles
 };
 
 /// What a host function sees and decides; the same for all executors.
@@ -124,6 +126,8 @@ class Subject {
   virtual std::vector<std::uint64_t> globals() = 0;
   virtual void set_global(std::uint32_t index, std::uint64_t value) = 0;
   virtual std::uint32_t grow_refused() = 0;
+  /// What its runs so far did; nothing where lanes do not lie in tiles.
+  [[nodiscard]] virtual TileRun tile_run() const { return {}; }
 };
 
 /// Code of a program for lanes in tiles; `owner` keeps it.

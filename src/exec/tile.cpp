@@ -51,24 +51,36 @@ struct Helpers {
 };
 
 template <abi::TileShape shape>
-void run(const abi::RunParams& params, abi::LaneRef lane, const abi::NativeCode* native) {
+void run_slices(const abi::RunParams& params, abi::LaneRef lane, const abi::NativeCode* native,
+                TileRun& run) {
   using M = TileMachine<shape>;
   TileContext context = tile_context<shape>(params, lane);
   abi::InstanceHeader& header = *context.header;
   context.helpers = &Helpers<M>::table;
   context.native_floor = native_stack_floor();
+  const auto left = [&] {
+    context.granted = 0;
+    run.slices += context.sliced ? 1 : 0;
+    return header.exit == abi::Exit::ready;
+  };
   for (;;) {
+    const std::uint64_t used = header.fuel_used;
+    context.slice_end = run.slice < ~used ? used + run.slice : ~std::uint64_t{0};
+    context.sliced = false;
     // As rounds of a device would: one tier, then the other where it left off.
     if (native != nullptr && !context.walks) {
       run_native<M>(context, *native);
-      if (header.exit != abi::Exit::ready) return;
-      context.granted = 0;
+      if (!left()) return;
+      if (context.sliced) continue;
     }
+    ++run.interpreted;
     context.native = context.walks ? nullptr : native;
-    context.polls = 1;  // this one looks at once
+    context.polls = 0;
+    context.first_pc = header.pc;
+    const std::uint64_t before = header.fuel_used;
     run_loop(M::resume(context, 0));
-    if (header.exit != abi::Exit::ready) return;
-    context.granted = 0;
+    run.interpreted_units += header.fuel_used - before;
+    if (!left()) return;
   }
 }
 
@@ -90,11 +102,16 @@ bool begin_tile_call(const abi::TileShape& shape, const abi::Pool& pool, uint32_
 
 void run_tile_lane(const abi::TileShape& shape, const abi::RunParams& params, abi::LaneRef lane,
                    const abi::NativeCode* native) {
+  TileRun run;
+  run_tile_lane(shape, params, lane, native, run);
+}
+void run_tile_lane(const abi::TileShape& shape, const abi::RunParams& params, abi::LaneRef lane,
+                   const abi::NativeCode* native, TileRun& run) {
   if (is(shape, tile_shapes[0])) {
-    run<tile_shapes[0]>(params, lane, native);
+    run_slices<tile_shapes[0]>(params, lane, native, run);
   } else {
     WARPHIVE_CHECK(is(shape, tile_shapes[1]));
-    run<tile_shapes[1]>(params, lane, native);
+    run_slices<tile_shapes[1]>(params, lane, native, run);
   }
 }
 

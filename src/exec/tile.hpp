@@ -24,6 +24,15 @@ bool begin_tile_call(const abi::TileShape& shape, const abi::Pool& pool, uint32_
                      uint32_t function, const uint64_t* args);
 void run_tile_lane(const abi::TileShape& shape, const abi::RunParams& params, abi::LaneRef lane,
                    const abi::NativeCode* native);
+/// As that, in slices; adds to the counts.
+struct TileRun {
+  std::uint64_t slice = ~std::uint64_t{0};  // units after which a lane leaves to come back
+  std::uint64_t slices = 0;                 // that ended so
+  std::uint64_t interpreted = 0;            // times that it went on without compiled code
+  std::uint64_t interpreted_units = 0;
+};
+void run_tile_lane(const abi::TileShape& shape, const abi::RunParams& params, abi::LaneRef lane,
+                   const abi::NativeCode* native, TileRun& run);
 
 /// Whole tiles of instances in this machine's memory, all bytes `fill`.
 class TilePool {

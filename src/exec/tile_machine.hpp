@@ -49,7 +49,10 @@ struct TileContext {
   // For whoever decides between interpreter and compiled code.
   const abi::NativeCode* native;  // to go over to from the interpreter; nullptr: none
   uint32_t polls;                 // while there is some: see TileMachine::switch_wanted
+  uint32_t first_pc;              // where compiled code left the lane, until the first poll
   bool walks;                     // the budget ends before the next check of compiled code
+  bool sliced;                    // this run ended at slice_end
+  uint64_t slice_end;             // of InstanceHeader::fuel_used, where this run shall end as ready
 
   // For TileMachine::quantum.
   uint64_t quantum;    // what it last said
@@ -77,6 +80,8 @@ TileContext tile_context(const abi::RunParams& params, abi::LaneRef lane) {
   context.header = &pool.headers[lane.slot];
   context.params = &params;
   context.quantum = params.quantum;
+  context.slice_end = ~uint64_t{0};
+  context.first_pc = context.header->pc;
   context.lane = lane;
   context.depth = context.header->depth;
   context.max_depth = layout.max_depth;
@@ -111,6 +116,8 @@ class TileMachine {
   using Context = TileContext;
   static constexpr uint32_t lanes = shape.lanes;
   static constexpr uint32_t cell = shape.memory_cell;
+  /// Looks for compiled code between two whole grants.
+  static constexpr uint32_t polls_between_grants = 1024;
 
   TileMachine(const abi::Insn* pc, uint8_t* fp, int64_t fuel, TileContext* context)
       : pc_(pc),
@@ -267,20 +274,37 @@ class TileMachine {
     memory_ = context_->memory0 = memory_at(0);
     limit_ = context_->limit0 = memory_bytes(*this, 0);
   }
-  /// Whether this run shall end at `at`, for compiled code to go on. It is not looked for at the
-  /// first poll, so that a run which compiled code left gets on, then at each charge; a whole grant
-  /// in between keeps the cost of looking low.
+  /// Whether this run shall end at `at`, for compiled code to go on. That is not looked for where
+  /// compiled code left the lane, so that each run gets on, then at each charge; a whole grant now
+  /// and then keeps the cost of looking low.
   bool switch_wanted(uint32_t at) {
+    if (slice_ended()) return true;
     if (context_->native == nullptr) return false;
-    const bool looks = context_->polls != 0;
+    const bool looks = at != context_->first_pc;
+    context_->first_pc = ~uint32_t{0};
     context_->polls = context_->polls % polls_between_grants + 1;
     return looks && can_enter(*context_->code, *context_->native, at);
   }
-  /// Charge units until the next poll. On a device the lanes of a warp come to their polls one
-  /// after another while the others wait, so a poll must be rare in time, not only in instructions:
-  /// what a lane runs in a second goes from a million to a billion. At least what the dispatch
-  /// says.
+  /// Whether this run has had its share: another one goes on.
+  bool slice_ended() {
+    context_->sliced = header().fuel_used >= context_->slice_end;
+    return context_->sliced;
+  }
+  /// Charge units until the next poll, none behind the end of the slice.
   uint64_t quantum() {
+    const uint64_t most = context_->slice_end - header().fuel_used;
+    const uint64_t units = grant();
+    return units < most ? units : most;
+  }
+  bool hunts() const {
+    return context_->native != nullptr && context_->polls != polls_between_grants;
+  }
+
+ private:
+  /// On a device the lanes of a warp come to their polls one after another while the others wait,
+  /// so a poll must be rare in time, not only in instructions: what a lane runs in a second goes
+  /// from a million to a billion. At least what the dispatch says.
+  uint64_t grant() {
 #if defined(__NVPTX__)
     constexpr uint64_t cycles = 1'000'000;  // half a millisecond
     constexpr uint64_t most = 65'536;       // a program may become slower all at once
@@ -300,11 +324,7 @@ class TileMachine {
     return context_->quantum;
 #endif
   }
-  bool hunts() const { return context_->native != nullptr && context_->polls != 1; }
-
- private:
   static constexpr uint32_t most_host_values = 1024;
-  static constexpr uint32_t polls_between_grants = 1024;
   template <class T>
   static constexpr bool is_vector = sizeof(T) == sizeof(abi::Vector);
 

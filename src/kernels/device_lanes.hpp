@@ -148,6 +148,7 @@ template <class Run>
 struct TileRunner {
   const RunLanes& params;
   abi::LaneRef lane;
+  GoesOn& goes_on;  // says who, if the lane is left as ready
 
   bool begin(uint32_t function, const uint64_t* args) const {
     const abi::Pool& pool = params.run.pools[lane.pool];
@@ -155,33 +156,49 @@ struct TileRunner {
   }
   void run() const {
     exec::TileContext context = exec::tile_context<tile_shape>(params.run, lane);
-    Run::run(params, context);
+    const uint64_t used = context.header->fuel_used;
+    context.slice_end = params.slice < ~used ? used + params.slice : ~uint64_t{0};
+    goes_on = Run::run(params, context, goes_on);
   }
 };
 
+/// `before`: why an interpreter runs the lane, if compiled code left it.
 struct Interpret {
-  static void run(const RunLanes& params, exec::TileContext& context) {
-    context.native = params.native;
+  static GoesOn run(const RunLanes& params, exec::TileContext& context, GoesOn before) {
+    context.native = before == GoesOn::walker ? nullptr : params.native;
     run_loop(LaneMachine::resume(context, 0));
+    return GoesOn::next_round;
   }
 };
+inline GoesOn behind_compiled_code(const exec::TileContext& context) {
+  return context.sliced ? GoesOn::next_round : context.walks ? GoesOn::walker : GoesOn::interpreter;
+}
 
 template <class Run>
 void run_tile_lane(const RunLanes& params, uint32_t lane) {
   const abi::LaneRef ref = params.run.lanes[lane];
   LaneCall call = params.calls[lane];
+  Outcome& outcome = params.outcomes[call.call];
+  auto goes_on = GoesOn::next_round;
   if (params.round == Round::rest) {
-    const Outcome& before = params.outcomes[call.call];
-    if (before.exit != abi::Exit::ready) return;
-    go_on(before, call);
+    goes_on = static_cast<GoesOn>(outcome.host_import);
+    if (outcome.exit != abi::Exit::ready || goes_on == GoesOn::next_round) return;
   }
+  if (params.round != Round::first) go_on(outcome, call);
   const abi::Pool& pool = params.run.pools[ref.pool];
   abi::InstanceHeader& header = pool.headers[ref.slot];
   const uint64_t fuel_before = header.fuel_used;
   if (params.round == Round::first) header.fuel_left = params.fuel;
-  const bool final_call =
-      run_calls(params, header, params.pool_calls[ref.pool], call, TileRunner<Run>{params, ref});
+  const bool final_call = run_calls(params, header, params.pool_calls[ref.pool], call,
+                                    TileRunner<Run>{params, ref, goes_on});
   report<Tiled>(params, pool, ref.slot, call, LaneStack(pool, ref.slot), fuel_before, final_call);
+  if (header.exit == abi::Exit::ready) {
+    outcome.host_import = static_cast<uint32_t>(goes_on);
+    if (goes_on == GoesOn::next_round) {
+      const uint64_t at = __atomic_fetch_add(&params.progress->left, 1, __ATOMIC_RELAXED);
+      params.left[at] = params.first_lane + lane;
+    }
+  }
   if (header.exit != abi::Exit::parked && header.exit != abi::Exit::ready) {
     __atomic_fetch_add(&params.progress->instances_done, 1, __ATOMIC_RELAXED);
   }

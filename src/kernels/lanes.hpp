@@ -85,7 +85,8 @@ inline void note_return(const PoolCalls& pool, abi::InstanceHeader& header) {
   header.depth = 0;
 }
 
-/// Makes `call` what is left of it after a run that ended as parked or ready.
+/// Makes `call` what is left of it after a run that ended as parked or ready. Once more changes
+/// nothing.
 inline void go_on(const Outcome& before, LaneCall& call) {
   // Inside of the entry there is nothing left to begin.
   if (before.final_call != 0) call.function = no_function;

@@ -27,13 +27,20 @@ struct Outcome {
   uint32_t grow_refused;
   uint32_t memory_pages;  // of the main memory, 0 where there is none
   uint32_t depth;         // frames left on the stack: 0 where the next call has not begun
-  uint32_t host_import;   // parked: which one waits
+  uint32_t host_import;   // parked: which one waits; ready: a GoesOn
   abi::Exit exit;
   abi::TrapKind trap;
   uint8_t truncated;
   uint8_t final_call;  // 1: `function` is the entry of the batch, not a call that went before it
 };
 static_assert(sizeof(Outcome) == 56);
+
+/// Who runs a lane that was left as Exit::ready.
+enum class GoesOn : uint32_t {
+  interpreter,  // behind this kernel; it leaves the lane where compiled code begins again
+  walker,       // likewise, but to the end of the budget, which comes before the next check
+  next_round,   // whichever kernel begins that
+};
 
 /// LaneCall::flags
 inline constexpr uint32_t lane_initialize = 1;   // run `_initialize` first where not yet run
@@ -58,9 +65,11 @@ struct PoolCalls {
   uint32_t initialize;  // or no_function
 };
 
+/// All are added to atomically.
 struct ProgressWords {
-  uint64_t instances_done;  // both are added to atomically
+  uint64_t instances_done;
   uint64_t instructions;
+  uint64_t left;  // entries of RunLanes::left
 };
 
 /// Which lanes of a dispatch a run is of.
@@ -81,6 +90,9 @@ struct RunLanes {
   Outcome* outcomes;
   ProgressWords* progress;
   uint64_t fuel;                  // budget of each lane
+  uint64_t slice;                 // units after which a lane is left for the next round
+  uint32_t* left;                 // lanes of the round that the next one goes on with, in any order
+  uint32_t first_lane;            // of the round, that lane 0 of this run is
   const abi::NativeCode* native;  // of the lanes' program, on the device; nullptr: all interpreted
   Round round;
   uint32_t native_stack_bytes;  // that compiled code may use of a thread's stack before it leaves

@@ -70,10 +70,12 @@ int64_t warphive_behind_call(TileContext* context, uint64_t frame, int64_t left,
 namespace {
 
 struct RunCompiled {
-  static void run(const kernels::RunLanes& params, TileContext& context) {
+  static kernels::GoesOn run(const kernels::RunLanes& params, TileContext& context,
+                             kernels::GoesOn) {
     const uint64_t top = stack_pointer();
     context.native_floor = top > params.native_stack_bytes ? top - params.native_stack_bytes : 0;
     exec::run_native<Machine>(context, warphive_native);
+    return kernels::behind_compiled_code(context);
   }
 };
 

@@ -41,6 +41,7 @@ constexpr std::string_view elf_mark = "\177ELF";
 struct Kernel {
   warphive::kernels::DeviceKernel run;
   std::uint32_t params;
+  bool runs_lanes;
 };
 
 struct Stream {
@@ -88,6 +89,7 @@ struct Fake {
   int fail_code = 0;
   std::map<std::string, std::uint64_t> calls;  // of each function
   std::FILE* trace = nullptr;
+  std::vector<std::uint32_t> launches;  // lanes of each launch of a run kernel
   std::atomic<int> lost{0};
 
   Fake() {
@@ -182,6 +184,14 @@ extern "C" __attribute__((visibility("default"))) std::uint64_t warphive_fake_cu
   const std::lock_guard lock(state.mutex);
   const auto found = state.calls.find(symbol);
   return found == state.calls.end() ? 0 : found->second;
+}
+
+/// Lanes of a launch of a run kernel in this process, the first with number 0; 0 beyond the last.
+extern "C" __attribute__((visibility("default"))) std::uint32_t warphive_fake_cuda_lanes(
+    std::size_t launch) {
+  Fake& state = fake();
+  const std::lock_guard lock(state.mutex);
+  return launch < state.launches.size() ? state.launches[launch] : 0;
 }
 
 WARPHIVE_FAKE(cuInit)(unsigned) {
@@ -366,9 +376,10 @@ WARPHIVE_FAKE(cuModuleGetFunction)(CuFunction* function, CuModule module, const 
   // The conformance suite's module says that it is.
   const bool is_suite = text.find(warphive::hal::cts::word_kernels_mark) != std::string_view::npos;
   Kernel kernel = is_suite ? Kernel{warphive::hal::cts::word_kernel(name),
-                                    sizeof(warphive::hal::cts::WordParams)}
+                                    sizeof(warphive::hal::cts::WordParams), false}
                            : Kernel{warphive::kernels::device_kernel_on_host(name),
-                                    warphive::kernels::device_kernel_params(name)};
+                                    warphive::kernels::device_kernel_params(name),
+                                    name == std::string_view("warphive_run")};
   if (is_linked) kernel.run = warphive::kernels::compiled_run_on_host();
   if (kernel.run == nullptr) return CuResult::not_found;
   Fake& state = fake();
@@ -431,6 +442,10 @@ WARPHIVE_FAKE(cuLaunchKernel)(CuFunction function, unsigned grid_x, unsigned, un
   if (size != kernel.params + sizeof count) return CuResult::invalid_value;
   std::memcpy(&count, bytes + kernel.params, sizeof count);
   if (count > std::uint64_t{grid_x} * block_x) return CuResult::invalid_value;
+  if (kernel.runs_lanes) {
+    const std::lock_guard lock(fake().mutex);
+    fake().launches.push_back(count);
+  }
   std::vector<std::byte> params(bytes, bytes + size);
   stream_of(stream)->add([kernel, count, params] { kernel.run(params.data(), count); });
   return CuResult::success;
