@@ -47,8 +47,9 @@ class SharedArray {
   Status to_device(hal::Queue& queue) {
     return copy_.size() == 0 ? Status{} : queue.copy(copy_, 0, buffer_, 0, size_ * sizeof(T));
   }
-  Status to_host(hal::Queue& queue) {
-    return copy_.size() == 0 ? Status{} : queue.copy(buffer_, 0, copy_, 0, size_ * sizeof(T));
+  Status to_host(hal::Queue& queue) { return to_host(queue, size_); }
+  Status to_host(hal::Queue& queue, std::uint64_t count) {
+    return copy_.size() == 0 ? Status{} : queue.copy(buffer_, 0, copy_, 0, count * sizeof(T));
   }
   [[nodiscard]] std::uint64_t size() const { return size_; }
   [[nodiscard]] T* host() const { return buffer_.host_pointer<T>(); }

@@ -180,13 +180,10 @@ Status Swarm::State::group_by_pool(std::unique_ptr<InputBuffers>& inputs) {
   return {};
 }
 
-Status Swarm::State::run_round(InputBuffers& round, InputBuffers& inputs, ResultBuffers& buffers,
-                               std::uint64_t fuel, bool first) {
+Status Swarm::State::launch(InputBuffers& round, InputBuffers& inputs, ResultBuffers& buffers,
+                            std::uint64_t fuel, kernels::Round which) {
   WARPHIVE_TRY(round.lanes.to_device(*queue));
   WARPHIVE_TRY(round.calls.to_device(*queue));
-  WARPHIVE_TRY(inputs.args.to_device(*queue));
-  // In later rounds the host has written some outcomes that stay.
-  if (&round != &inputs) WARPHIVE_TRY(buffers.outcomes.to_device(*queue));
   const bool serves_at_once = device->info().reads_host_memory;
   kernels::RunLanes params{.run = {.pools = pool_views.device(),
                                    .lanes = round.lanes.device(),
@@ -201,8 +198,11 @@ Status Swarm::State::run_round(InputBuffers& round, InputBuffers& inputs, Result
                            .outcomes = buffers.outcomes.device(),
                            .progress = &control_at()->progress,
                            .fuel = std::min(fuel, abi::unlimited_fuel),
+                           .slice = slice,
+                           .left = left.device(),
+                           .first_lane = 0,
                            .native = nullptr,
-                           .round = first ? kernels::Round::first : kernels::Round::later,
+                           .round = which,
                            .native_stack_bytes = device->info().lane_stack_bytes};
   // The lanes are grouped by pool. One launch is for all that follow each other and have no
   // compiled code; where there is some, it runs, and then the interpreter what it left.
@@ -217,6 +217,7 @@ Status Swarm::State::run_round(InputBuffers& round, InputBuffers& inputs, Result
     kernels::RunLanes part = params;
     part.run.lanes += begin;
     part.calls += begin;
+    part.first_lane = static_cast<std::uint32_t>(begin);
     if (code != nullptr) {
       WARPHIVE_TRY(
           queue->dispatch(*code->executable, hal::KernelId::run, hal::params_of(part), lanes));
@@ -225,14 +226,91 @@ Status Swarm::State::run_round(InputBuffers& round, InputBuffers& inputs, Result
     }
     WARPHIVE_TRY(queue->dispatch(*executable, hal::KernelId::run, hal::params_of(part), lanes));
   }
-  WARPHIVE_TRY(buffers.outcomes.to_host(*queue));
-  WARPHIVE_TRY(buffers.values.to_host(*queue));
-  return queue->synchronise();
+  return {};
+}
+
+Result<std::unique_ptr<InputBuffers>> Swarm::State::lanes_left(const InputBuffers& round) {
+  constexpr std::size_t progress_at = offsetof(Control, progress);
+  const std::uint64_t done_before = lanes_done;
+  WARPHIVE_TRY_ASSIGN(
+      lanes_done,
+      device->read_now(control, progress_at + offsetof(kernels::ProgressWords, instances_done)));
+  const std::uint64_t not_done = round.lanes.size() - (lanes_done - done_before);
+  std::unique_ptr<InputBuffers> next;
+  if (not_done == 0 || device->info().reads_host_memory) return next;
+  WARPHIVE_TRY_ASSIGN(
+      const std::uint64_t count,
+      device->read_now(control, progress_at + offsetof(kernels::ProgressWords, left)));
+  if (count != not_done) return next;
+  WARPHIVE_TRY(left.to_host(*queue, count));
+  WARPHIVE_TRY(queue->synchronise());
+  std::uint32_t* const first = left.host();
+  std::sort(first, first + count);
+  const bool is_sound = first[count - 1] < round.lanes.size() &&
+                        std::adjacent_find(first, first + count) == first + count;
+  if (!is_sound) return next;
+  WARPHIVE_TRY_ASSIGN(next, take_inputs(count, 0));
+  for (std::uint64_t i = 0; i < count; ++i) {
+    next->lanes[i] = round.lanes[first[i]];
+    next->calls[i] = round.calls[first[i]];
+  }
+  return next;
+}
+
+Status Swarm::State::run_round(InputBuffers& round, InputBuffers& inputs, ResultBuffers& buffers,
+                               std::uint64_t fuel, bool first) {
+  WARPHIVE_TRY(inputs.args.to_device(*queue));
+  // In later rounds the host has written some outcomes that stay.
+  if (&round != &inputs) WARPHIVE_TRY(buffers.outcomes.to_device(*queue));
+  const bool has_rounds = !device->info().reads_host_memory;
+  if (has_rounds) WARPHIVE_TRY(left.resize(*device, round.lanes.size()));
+  std::unique_ptr<InputBuffers> next;
+  InputBuffers* now = &round;
+  auto which = first ? kernels::Round::first : kernels::Round::later;
+  for (;;) {
+    if (has_rounds && which != kernels::Round::first) {
+      constexpr std::size_t left_at =
+          offsetof(Control, progress) + offsetof(kernels::ProgressWords, left);
+      WARPHIVE_TRY(queue->fill(control, left_at, sizeof(kernels::ProgressWords::left), 0));
+    }
+    WARPHIVE_TRY(launch(*now, inputs, buffers, fuel, which));
+    // Where all lanes will most likely end there is one wait for everything.
+    const bool fetches_at_once = slice == no_slice && now == &round;
+    if (fetches_at_once) {
+      WARPHIVE_TRY(buffers.outcomes.to_host(*queue));
+      WARPHIVE_TRY(buffers.values.to_host(*queue));
+    }
+    WARPHIVE_TRY(queue->synchronise());
+    slice = longer_slice(slice);
+    WARPHIVE_TRY_ASSIGN(auto after, lanes_left(*now));
+    if (next != nullptr) free_inputs.push_back(std::move(next));
+    if (after == nullptr) {
+      if (fetches_at_once) return {};
+      WARPHIVE_TRY(buffers.outcomes.to_host(*queue));
+      WARPHIVE_TRY(buffers.values.to_host(*queue));
+      return queue->synchronise();
+    }
+    next = std::move(after);
+    now = next.get();
+    which = kernels::Round::later;
+  }
+}
+
+Work Swarm::State::work_of(const InputBuffers& inputs) const {
+  const std::uint64_t count = inputs.lanes.size();
+  if (count == 0 || device->info().reads_host_memory) return {};
+  const auto work_at = [&](std::uint64_t i) {
+    return Work{pools[inputs.lanes[i].pool]->shape->index, inputs.calls[i].function};
+  };
+  const Work work = work_at(0);
+  const bool is_same = work == work_at(count - 1) && work.function != kernels::no_function;
+  return is_same ? work : Work{};
 }
 
 Status Swarm::State::clear_control() {
   __atomic_store_n(&stop, 0, __ATOMIC_RELAXED);
   done_by_host.store(0, std::memory_order_relaxed);
+  lanes_done = 0;
   WARPHIVE_TRY(queue->fill(control, 0, sizeof(Control), 0));
   return queue->synchronise();  // or a stop could come before it
 }
@@ -324,12 +402,8 @@ Status Swarm::State::run_rounds(InputBuffers& inputs, ResultBuffers& buffers, st
   }
   if (!resumes_parked) {
     WARPHIVE_TRY(run_round(inputs, inputs, buffers, fuel, true));
-    // Lanes that neither wait nor go on in the other tier are counted where they run; mostly it is
-    // all of them.
-    constexpr std::size_t done_at =
-        offsetof(Control, progress) + offsetof(kernels::ProgressWords, instances_done);
-    WARPHIVE_TRY_ASSIGN(const std::uint64_t done, device->read_now(control, done_at));
-    for (std::uint32_t i = 0; done != count && i < count; ++i) sort_out(i);
+    // Mostly all lanes are done, which is counted where they run.
+    for (std::uint32_t i = 0; lanes_done != count && i < count; ++i) sort_out(i);
   } else {
     // As if a round had just left them parked; the others begin with the first one.
     WARPHIVE_TRY(describe_waiting(inputs, buffers, waiting, fuel));
@@ -394,6 +468,8 @@ Result<Results> Swarm::State::run(std::unique_ptr<InputBuffers> inputs,
     progress_total.store(count, std::memory_order_relaxed);
     running = true;
   }
+  const Work work = work_of(*inputs);
+  slice = slice_history.first_slice(work);
   const Clock::time_point start = Clock::now();
   const Status status = run_rounds(*inputs, *buffers, fuel, resumes_parked);
   buffers->run_ns = nanoseconds_since(start);
@@ -408,6 +484,10 @@ Result<Results> Swarm::State::run(std::unique_ptr<InputBuffers> inputs,
     }
     free_inputs.push_back(std::move(inputs));
     return fail(Error(ErrorCode::device_lost, ErrorPhase::dispatch, status.error().message()));
+  }
+  if (count != 0) {
+    slice_history.learn(work, {inputs->calls.host(), count}, buffers->outcomes.host(),
+                        buffers->run_ns);
   }
   const std::uint64_t with_output = harvest(*buffers, std::move(inputs));
   WARPHIVE_TRY(collect_output(*buffers, with_output));

@@ -13,6 +13,7 @@
 #include "runtime/batch_buffers.hpp"
 #include "runtime/layout.hpp"
 #include "runtime/parked_calls.hpp"
+#include "runtime/slices.hpp"
 #include "runtime/swarm.hpp"
 
 namespace warphive::runtime {
@@ -190,6 +191,11 @@ struct Swarm::State {
   SharedArray<std::uint8_t> served;
   ResultBuffers partial;  // of a round of some lanes, as are the arguments
   std::vector<std::uint64_t> partial_args;
+  // Of the dispatch that runs, on devices with rounds.
+  SharedArray<std::uint32_t> left;  // RunLanes::left
+  std::uint64_t lanes_done = 0;     // ProgressWords::instances_done, as last read
+  std::uint64_t slice = no_slice;   // RunLanes::slice of its next round
+  SliceHistory slice_history;
 
   // swarm.cpp
   Result<Instance*> find(InstanceId id);
@@ -218,7 +224,8 @@ struct Swarm::State {
   Result<std::unique_ptr<InputBuffers>> take_inputs(std::uint64_t calls, std::uint64_t args);
   /// Sorts the lanes by pool where they are of several.
   Status group_by_pool(std::unique_ptr<InputBuffers>& inputs);
-  /// Runs the lanes of `round`, whose arguments are those of `inputs`.
+  /// Runs the lanes of `round`, whose arguments are those of `inputs`, and on a device with rounds
+  /// those that are left as ready again, until there are none or some lane is parked.
   Status run_round(InputBuffers& round, InputBuffers& inputs, ResultBuffers& buffers,
                    std::uint64_t fuel, bool first);
   /// A later round of some lanes of `inputs`. Only what is theirs of the arguments and results goes
@@ -228,6 +235,12 @@ struct Swarm::State {
   /// Outcomes and budgets of lanes that wait since an earlier dispatch.
   Status describe_waiting(const InputBuffers& inputs, ResultBuffers& buffers,
                           std::span<const std::uint32_t> lanes, std::uint64_t fuel);
+  /// Submits one run of the lanes.
+  Status launch(InputBuffers& round, InputBuffers& inputs, ResultBuffers& buffers,
+                std::uint64_t fuel, kernels::Round which);
+  /// The lanes of a round that are left as ready, in its order; nullptr where there are none, or
+  /// some are parked, which the caller then finds by the outcomes.
+  Result<std::unique_ptr<InputBuffers>> lanes_left(const InputBuffers& round);
   Status run_rounds(InputBuffers& inputs, ResultBuffers& buffers, std::uint64_t fuel,
                     bool resumes_parked);
   Result<Results> run(std::unique_ptr<InputBuffers> inputs, std::unique_ptr<ResultBuffers> buffers,
@@ -240,6 +253,7 @@ struct Swarm::State {
   Status collect_output(ResultBuffers& buffers, std::uint64_t with_output);
   [[nodiscard]] bool stop_raised() const { return __atomic_load_n(&stop, __ATOMIC_RELAXED) != 0; }
   Status clear_control();
+  [[nodiscard]] Work work_of(const InputBuffers& inputs) const;
   [[nodiscard]] Control* control_at() const { return control.device_pointer<Control>(); }
 
   // parked.cpp
