@@ -28,6 +28,7 @@ inline constexpr std::uint64_t unlimited_fuel = std::uint64_t{1} << 62;
 
 struct SwarmOptions {
   HostOptions host;
+  bool rounds = true;  // on GPUs: what is left of an uneven batch goes on in warps of its own
 };
 
 /// Capacities of instances: equal on every device, part of the input.

@@ -236,7 +236,10 @@ Result<Swarm> Engine::create_swarm(const SwarmOptions& options) const {
     raw->environment->release(index);
     raw->unmetered_environment->release(index);
   };
-  WARPHIVE_TRY_ASSIGN(data->swarm, runtime::Swarm::create(data_->device, std::move(services)));
+  WARPHIVE_TRY_ASSIGN(data->swarm,
+                      runtime::Swarm::create(
+                          data_->device, std::move(services),
+                          options.rounds ? runtime::Rounds::where_uneven : runtime::Rounds::never));
   return Swarm(std::move(data));
 }
 

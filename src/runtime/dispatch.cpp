@@ -298,7 +298,7 @@ Status Swarm::State::run_round(InputBuffers& round, InputBuffers& inputs, Result
 
 Work Swarm::State::work_of(const InputBuffers& inputs) const {
   const std::uint64_t count = inputs.lanes.size();
-  if (count == 0 || device->info().reads_host_memory) return {};
+  if (count == 0 || rounds == Rounds::never || device->info().reads_host_memory) return {};
   const auto work_at = [&](std::uint64_t i) {
     return Work{pools[inputs.lanes[i].pool]->shape->index, inputs.calls[i].function};
   };

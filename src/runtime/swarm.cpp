@@ -83,8 +83,9 @@ Swarm::Swarm(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Swarm::~Swarm() = default;
 
 Result<std::unique_ptr<Swarm>> Swarm::create(std::shared_ptr<hal::Device> device,
-                                             HostServices services) {
+                                             HostServices services, Rounds rounds) {
   auto state = std::make_unique<State>();
+  state->rounds = rounds;
   state->device = std::move(device);
   state->services = std::move(services);
   WARPHIVE_TRY_ASSIGN(state->executable, state->device->load(kernels::kernel_image()));

@@ -66,6 +66,9 @@ struct HostServices {
   std::function<void(std::uint32_t index)> forget;  // an instance was reset or killed; may be empty
 };
 
+/// Of devices whose lanes run in warps; see runtime/slices.hpp. Results do not depend on it.
+enum class Rounds : bool { never, where_uneven };
+
 struct RunProgress {
   std::uint64_t instances_total = 0;
   std::uint64_t instances_done = 0;
@@ -77,7 +80,8 @@ struct RunProgress {
 class Swarm {
  public:
   static Result<std::unique_ptr<Swarm>> create(std::shared_ptr<hal::Device> device,
-                                               HostServices services = {});
+                                               HostServices services = {},
+                                               Rounds rounds = Rounds::where_uneven);
   ~Swarm();
   Swarm(const Swarm&) = delete;
   Swarm& operator=(const Swarm&) = delete;
