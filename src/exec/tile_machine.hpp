@@ -116,8 +116,8 @@ class TileMachine {
   using Context = TileContext;
   static constexpr uint32_t lanes = shape.lanes;
   static constexpr uint32_t cell = shape.memory_cell;
-  /// Looks for compiled code between two whole grants.
-  static constexpr uint32_t polls_between_grants = 1024;
+  /// TileContext::polls when a whole grant comes next: first, where a run begins with it.
+  static constexpr uint32_t polls_before_grant = 1023;
 
   TileMachine(const abi::Insn* pc, uint8_t* fp, int64_t fuel, TileContext* context)
       : pc_(pc),
@@ -280,9 +280,10 @@ class TileMachine {
   bool switch_wanted(uint32_t at) {
     if (slice_ended()) return true;
     if (context_->native == nullptr) return false;
-    const bool looks = at != context_->first_pc;
+    const bool grants = context_->polls == polls_before_grant;
+    const bool looks = !grants && at != context_->first_pc;
     context_->first_pc = ~uint32_t{0};
-    context_->polls = context_->polls % polls_between_grants + 1;
+    context_->polls = grants ? 0 : context_->polls + 1;
     return looks && can_enter(*context_->code, *context_->native, at);
   }
   /// Whether this run has had its share: another one goes on.
@@ -296,9 +297,7 @@ class TileMachine {
     const uint64_t units = grant();
     return units < most ? units : most;
   }
-  bool hunts() const {
-    return context_->native != nullptr && context_->polls != polls_between_grants;
-  }
+  bool hunts() const { return context_->native != nullptr && context_->polls != 0; }
 
  private:
   /// On a device the lanes of a warp come to their polls one after another while the others wait,

@@ -166,12 +166,15 @@ struct TileRunner {
 struct Interpret {
   static GoesOn run(const RunLanes& params, exec::TileContext& context, GoesOn before) {
     context.native = before == GoesOn::walker ? nullptr : params.native;
+    if (before == GoesOn::interpreter) context.polls = LaneMachine::polls_before_grant;
     run_loop(LaneMachine::resume(context, 0));
-    return GoesOn::next_round;
+    return context.sliced ? GoesOn::next_round : GoesOn::compiled;
   }
 };
-inline GoesOn behind_compiled_code(const exec::TileContext& context) {
-  return context.sliced ? GoesOn::next_round : context.walks ? GoesOn::walker : GoesOn::interpreter;
+inline GoesOn behind_compiled_code(const exec::TileContext& context, GoesOn before) {
+  if (context.sliced) return GoesOn::next_round;
+  if (context.walks) return GoesOn::walker;
+  return before == GoesOn::compiled ? GoesOn::interpreter : GoesOn::hunter;
 }
 
 template <class Run>
@@ -179,12 +182,14 @@ void run_tile_lane(const RunLanes& params, uint32_t lane) {
   const abi::LaneRef ref = params.run.lanes[lane];
   LaneCall call = params.calls[lane];
   Outcome& outcome = params.outcomes[call.call];
-  auto goes_on = GoesOn::next_round;
-  if (params.round == Round::rest) {
+  auto goes_on = GoesOn::hunter;
+  if (params.round != Round::first) {
+    const bool is_rest = params.round == Round::rest;
+    if (is_rest && outcome.exit != abi::Exit::ready) return;
     goes_on = static_cast<GoesOn>(outcome.host_import);
-    if (outcome.exit != abi::Exit::ready || goes_on == GoesOn::next_round) return;
+    if (is_rest && goes_on >= GoesOn::next_round) return;
+    go_on(outcome, call);
   }
-  if (params.round != Round::first) go_on(outcome, call);
   const abi::Pool& pool = params.run.pools[ref.pool];
   abi::InstanceHeader& header = pool.headers[ref.slot];
   const uint64_t fuel_before = header.fuel_used;
@@ -194,7 +199,7 @@ void run_tile_lane(const RunLanes& params, uint32_t lane) {
   report<Tiled>(params, pool, ref.slot, call, LaneStack(pool, ref.slot), fuel_before, final_call);
   if (header.exit == abi::Exit::ready) {
     outcome.host_import = static_cast<uint32_t>(goes_on);
-    if (goes_on == GoesOn::next_round) {
+    if (goes_on >= GoesOn::next_round) {
       const uint64_t at = __atomic_fetch_add(&params.progress->left, 1, __ATOMIC_RELAXED);
       params.left[at] = params.first_lane + lane;
     }

@@ -37,9 +37,11 @@ static_assert(sizeof(Outcome) == 56);
 
 /// Who runs a lane that was left as Exit::ready.
 enum class GoesOn : uint32_t {
-  interpreter,  // behind this kernel; it leaves the lane where compiled code begins again
+  hunter,       // the interpreter, behind this kernel, to the next place that has compiled code
+  interpreter,  // likewise, but for a while at least: such a lane goes back and forth
   walker,       // likewise, but to the end of the budget, which comes before the next check
-  next_round,   // whichever kernel begins that
+  next_round,   // whichever kernel begins the next round: a slice ended
+  compiled,     // likewise: compiled code begins here
 };
 
 /// LaneCall::flags

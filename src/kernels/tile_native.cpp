@@ -71,11 +71,11 @@ namespace {
 
 struct RunCompiled {
   static kernels::GoesOn run(const kernels::RunLanes& params, TileContext& context,
-                             kernels::GoesOn) {
+                             kernels::GoesOn before) {
     const uint64_t top = stack_pointer();
     context.native_floor = top > params.native_stack_bytes ? top - params.native_stack_bytes : 0;
     exec::run_native<Machine>(context, warphive_native);
-    return kernels::behind_compiled_code(context);
+    return kernels::behind_compiled_code(context, before);
   }
 };
 

@@ -31,6 +31,9 @@ void describe_header(const abi::InstanceHeader& header, kernels::Outcome& outcom
   outcome.err_size = header.err_size;
   outcome.grow_refused = header.grow_refused;
   outcome.truncated = header.truncated;
+  if (header.exit == abi::Exit::ready) {
+    outcome.host_import = static_cast<std::uint32_t>(kernels::GoesOn::hunter);
+  }
 }
 
 ParkedCalls& Swarm::State::parked_calls() {

@@ -16,11 +16,11 @@ void each_lane(const void* raw, std::uint32_t count) {
 }
 
 struct InterpretCompiled {
-  static GoesOn run(const RunLanes&, exec::TileContext& context, GoesOn) {
+  static GoesOn run(const RunLanes&, exec::TileContext& context, GoesOn before) {
     context.native = &compiled_code_on_host();
-    context.polls = LaneMachine::polls_between_grants - 1;  // a whole grant comes first
+    context.polls = LaneMachine::polls_before_grant;
     run_loop(LaneMachine::resume(context, 0));
-    return behind_compiled_code(context);
+    return behind_compiled_code(context, before);
   }
 };
 
