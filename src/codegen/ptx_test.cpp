@@ -218,6 +218,40 @@ TEST(Ptx, VectorsAreInterpretedAndPassThroughSignatures) {
   expect_sound(all(program));
 }
 
+TEST(Ptx, GoesOnAtLoopsAndBehindCallsAsFarAsTheLimitAllows) {
+  ir::Module module;
+  FunctionBuilder callee(module, exec::testing::type(1, 1), 0, 0);
+  callee.charge(3).op(Op::add64, 0, 0, 0).ret();
+  FunctionBuilder f(module, exec::testing::type(2, 1), 1, 3);
+  const std::uint16_t i = f.local(0);
+  const std::uint16_t base = f.local(1);
+  f.charge(2);
+  f.block().charge(20).op(Op::const_k, base, 0, 0, 1).op(Op::call, base, 0, 0, callee.index());
+  f.charge(5).op(Op::add64, 0, 0, base).op(Op::add64_k, i, i, 0, 1);
+  f.op(Op::br_lt64_u, i, 1, 0, 1);
+  f.block().charge(1).ret();
+  const Result<ir::EncodedProgram> encoded = ir::encode(module);
+  ASSERT_TRUE(encoded);
+  const auto ops_at = [&](const PtxProgram& program) {
+    std::vector<Op> ops;
+    for (const std::uint32_t insn : program.resumes) {
+      const ir::Location at = ir::locate(*encoded, insn);
+      EXPECT_EQ(at.function, f.index());
+      ops.push_back(module.functions[at.function].code[at.inst - 1].op);
+    }
+    return ops;
+  };
+  DeviceOptions options;
+  const std::vector<Op> all = ops_at(compiled(module, options));
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0], Op::charge) << "behind it the loop begins";
+  EXPECT_EQ(all[1], Op::call);
+  options.resume_instructions = size_of(module.functions[f.index()]);
+  EXPECT_EQ(ops_at(compiled(module, options)), std::vector<Op>{Op::charge});
+  options.resume_instructions = 0;
+  EXPECT_TRUE(compiled(module, options).resumes.empty());
+}
+
 TEST(Ptx, UnitsAreBoundedAndWhatIsTooLargeStaysInterpreted) {
   ir::testing::Choices choices(7);
   ir::testing::RandomOptions random;
