@@ -48,7 +48,7 @@ constexpr std::uint32_t main_function = 1;
 
 constexpr std::uint32_t count = 2000;
 constexpr std::uint64_t short_times = 50;
-constexpr std::uint64_t long_times = 300'000;
+constexpr std::uint64_t long_times = 60'000;
 bool is_long(std::uint32_t i) { return i % 100 == 7; }
 constexpr std::uint32_t long_count = 20;
 
