@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Checks and measures on a machine with a CUDA device, in one go and without this tree's build tools.
 #   bench/device.sh pack        here: .carry/device.tar.gz with the portable executable, guests and
-#                               the converted specification suite (run its test first)
+#                               the converted specification suite (run its test first), and
+#                               rounds_bench where the portable preset has built it
 #   bench/device.sh run OUT     there: unpacks it, writes OUT/*.json and OUT/log
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,6 +22,7 @@ case ${1:-} in
     cp -r tests/spec/expected_failures "$work/"
     cp bench/device_suite.py "$work/"
     library=$(find .venv/lib -name '_libwasmtime.so' 2>/dev/null | head -1)
+    if [[ -x build/portable/bin/rounds_bench ]]; then cp build/portable/bin/rounds_bench "$work/"; fi
     if [[ -n $library ]]; then cp build/release/bin/wasmtime_peer "$library" "$work/"; fi
     tar -C "$work" -czf .carry/device.tar.gz .
     ls -l .carry/device.tar.gz

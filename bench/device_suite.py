@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs programs on a CUDA device and on all CPU cores: equal results first, then rates.
 
-usage: device_suite.py WARPHIVE FOLDER OUT [--only check spec speed scale]
+usage: device_suite.py WARPHIVE FOLDER OUT [--only check spec speed scale rounds] [--rounds OPTION…]
 """
 import argparse
 import concurrent.futures
@@ -108,6 +108,19 @@ def scale(binary, guests):
     return rows
 
 
+def rounds(folder, extra):
+    """Uneven batches, a second batch meanwhile, and stops (bench/rounds_bench.cpp), where the package has the program."""
+    program = folder / "rounds_bench"
+    if not program.exists():
+        return [{"why": "the package has no rounds_bench"}]
+    rows = []
+    with subprocess.Popen([program, folder / "guests", *extra], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            rows.append(json.loads(line) if line.startswith("{") else {"why": line.strip()})
+    return rows
+
+
 def compare(binary, guests, name, size, count, extra=()):
     arguments = [guests / f"{name}.wasm", "--invoke", "run", "--args-from", f"1..{count}", "--args", size, *extra]
     cpu, why = run(binary, *arguments, "--device", "cpu")
@@ -152,7 +165,8 @@ def main():
     parser.add_argument("warphive", type=lambda path: str(pathlib.Path(path).resolve()))
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--only", nargs="*", default=["check", "spec", "speed", "scale"])
+    parser.add_argument("--only", nargs="*", default=["check", "spec", "speed", "scale", "rounds"])
+    parser.add_argument("--rounds", nargs=argparse.REMAINDER, default=[], help="options of rounds_bench")
     options = parser.parse_args()
     options.folder = options.folder.resolve()
     binary, guests = options.warphive, options.folder / "guests"
@@ -213,6 +227,8 @@ def main():
         print(report.get("geometric_mean_of_nine"), flush=True)
     if "scale" in options.only:
         report["scale"] = scale(binary, guests)
+    if "rounds" in options.only:
+        report["rounds"] = rounds(options.folder, options.rounds)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "device.json").write_text(json.dumps(report, indent=1))
     print(f"{failed} differences", flush=True)
