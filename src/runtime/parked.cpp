@@ -288,14 +288,14 @@ Status Swarm::State::serve_parked(const InputBuffers& inputs, ResultBuffers& buf
     const std::size_t most = bytes_each == 0
                                  ? max_calls
                                  : std::clamp<std::size_t>(text_bytes / bytes_each, 1, max_calls);
-    for (auto left = std::span(for_host); !left.empty();) {
-      const auto array = left.first(std::min(left.size(), most));
+    for (auto unserved = std::span(for_host); !unserved.empty();) {
+      const auto array = unserved.first(std::min(unserved.size(), most));
       if (stop_raised()) {
-        still_waiting.insert(still_waiting.end(), left.begin(), left.end());
+        still_waiting.insert(still_waiting.end(), unserved.begin(), unserved.end());
         break;
       }
       WARPHIVE_TRY(serve_array(inputs, buffers, array, still_waiting, ready_lanes));
-      left = left.subspan(array.size());
+      unserved = unserved.subspan(array.size());
     }
     i += same;
   }
