@@ -28,7 +28,9 @@ inline constexpr std::uint64_t unlimited_fuel = std::uint64_t{1} << 62;
 
 struct SwarmOptions {
   HostOptions host;
-  bool rounds = true;  // on GPUs: what is left of an uneven batch goes on in warps of its own
+  /// On GPUs: what is left of an uneven batch goes on in warps of its own. Batches that compute gain
+  /// up to 2 times, those that wait for memory or take different ways may lose more (docs/devices.md).
+  bool rounds = false;
 };
 
 /// Capacities of instances: equal on every device, part of the input.

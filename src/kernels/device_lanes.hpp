@@ -40,8 +40,9 @@ struct Tiled {
   }
   static void copy_in(const abi::Pool& pool, uint32_t slot, Range range, uint64_t offset,
                       const uint8_t* from, uint64_t n) {
+    if (n == 0) return;  // there may be no such range
     if (!in_tiles(range)) {
-      if (n != 0) __builtin_memcpy(record(pool, slot, range) + offset, from, n);
+      __builtin_memcpy(record(pool, slot, range) + offset, from, n);
       return;
     }
     const Cells to = cells(pool, slot, range);
@@ -51,8 +52,9 @@ struct Tiled {
   }
   static void copy_out(const abi::Pool& pool, uint32_t slot, Range range, uint64_t offset,
                        uint8_t* to, uint64_t n) {
+    if (n == 0) return;
     if (!in_tiles(range)) {
-      if (n != 0) __builtin_memcpy(to, record(pool, slot, range) + offset, n);
+      __builtin_memcpy(to, record(pool, slot, range) + offset, n);
       return;
     }
     const Cells from = cells(pool, slot, range);
@@ -163,12 +165,21 @@ struct TileRunner {
 };
 
 /// `before`: why an interpreter runs the lane, if compiled code left it.
+inline GoesOn interpret(const RunLanes& params, exec::TileContext& context, GoesOn before) {
+  context.native = before == GoesOn::walker ? nullptr : params.native;
+  if (before == GoesOn::interpreter) context.polls = LaneMachine::polls_before_grant;
+  run_loop(LaneMachine::resume(context, 0));
+  return context.sliced ? GoesOn::next_round : GoesOn::compiled;
+}
 struct Interpret {
   static GoesOn run(const RunLanes& params, exec::TileContext& context, GoesOn before) {
-    context.native = before == GoesOn::walker ? nullptr : params.native;
-    if (before == GoesOn::interpreter) context.polls = LaneMachine::polls_before_grant;
-    run_loop(LaneMachine::resume(context, 0));
-    return context.sliced ? GoesOn::next_round : GoesOn::compiled;
+    // What the kernel keeps around the loop would take registers from it: ptxas inlines what it
+    // sees to be called at one place.
+    GoesOn (*loop)(const RunLanes&, exec::TileContext&, GoesOn) = interpret;
+#if defined(__NVPTX__)
+    asm volatile("" : "+l"(loop));
+#endif
+    return loop(params, context, before);
   }
 };
 inline GoesOn behind_compiled_code(const exec::TileContext& context, GoesOn before) {

@@ -60,7 +60,7 @@ class Rounds : public ::testing::TestWithParam<Tiers> {
     auto program = make_program(work(), {.tiers = GetParam(), .device = *device});
     ASSERT_TRUE(program.has_value()) << program.error().describe();
     program_ = *program;
-    auto swarm = Swarm::create(*device);
+    auto swarm = Swarm::create(*device, {}, runtime::Rounds::where_uneven);
     ASSERT_TRUE(swarm.has_value());
     swarm_ = std::move(*swarm);
     auto ids = swarm_->spawn(program_, count, {.stack_slots = 64});

@@ -81,7 +81,7 @@ class Swarm {
  public:
   static Result<std::unique_ptr<Swarm>> create(std::shared_ptr<hal::Device> device,
                                                HostServices services = {},
-                                               Rounds rounds = Rounds::where_uneven);
+                                               Rounds rounds = Rounds::never);
   ~Swarm();
   Swarm(const Swarm&) = delete;
   Swarm& operator=(const Swarm&) = delete;
