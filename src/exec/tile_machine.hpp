@@ -66,7 +66,9 @@ TileContext tile_context(const abi::RunParams& params, abi::LaneRef lane) {
   const abi::ProgramLayout& layout = *pool.layout;
   constexpr uint32_t lanes = shape.lanes;
   const auto lane_of = [&](auto* slab, uint64_t stride, uint32_t cell) {
-    return reinterpret_cast<uint8_t*>(slab) + abi::lane_start(lane.slot, stride, cell, lanes);
+    auto* const bytes = reinterpret_cast<uint8_t*>(slab);
+    // A program may have no state.
+    return bytes == nullptr ? bytes : bytes + abi::lane_start(lane.slot, stride, cell, lanes);
   };
   uint8_t* const state = lane_of(pool.state, pool.state_stride, abi::value_cell);
   uint8_t* const stack = lane_of(pool.stack, uint64_t{pool.stack_stride} * 8, abi::value_cell);
