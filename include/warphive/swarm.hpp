@@ -28,8 +28,9 @@ inline constexpr std::uint64_t unlimited_fuel = std::uint64_t{1} << 62;
 
 struct SwarmOptions {
   HostOptions host;
-  /// On GPUs: what is left of an uneven batch goes on in warps of its own. Batches that compute gain
-  /// up to 2 times, those that wait for memory or take different ways may lose more (docs/devices.md).
+  /// On GPUs: what is left of an uneven batch goes on in warps of its own. Batches that compute
+  /// gain up to 2 times, those that wait for memory or take different ways may lose more
+  /// (docs/devices.md).
   bool rounds = false;
 };
 
@@ -122,8 +123,8 @@ class Swarm {
                            std::span<const Value> args = {}, std::uint64_t fuel = unlimited_fuel);
   /// Goes on with instances that are out_of_fuel, parked or cancelled.
   Result<Results> resume(std::span<const InstanceId> ids, std::uint64_t fuel = unlimited_fuel);
-  /// Back to the state after spawn, ordinal kept. Real memory that an instance has it keeps, zeroed:
-  /// several times faster than kill and spawn where the same is touched again.
+  /// Back to the state after spawn, ordinal kept. Real memory that an instance has it keeps,
+  /// zeroed: several times faster than kill and spawn where the same is touched again.
   Status reset(std::span<const InstanceId> ids);
   /// Frees the slots, and on the CPU gives their memory back. Ids become invalid.
   Status kill(std::span<const InstanceId> ids);
