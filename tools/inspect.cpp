@@ -259,19 +259,23 @@ void add_inspect_command(CLI::App& app) {
   CLI::Option* ptx = command->add_flag(
       "--ptx", options->ptx,
       "PTX for GPUs, with the guest's byte offsets as comments: of one function, or of all");
-  command
-      ->add_option(
-          "--function", options->function,
-          "With --llvm, --asm and --ptx: an exported function, or an index in the program as "
-          "--ir shows it")
-      ->type_name("NAME");
+  CLI::Option* function =
+      command
+          ->add_option(
+              "--function", options->function,
+              "With --llvm, --asm and --ptx: an exported function, or an index in the program as "
+              "--ir shows it")
+          ->type_name("NAME");
   const std::vector<CLI::Option*> forms = {summary, wasm, ir, llvm, assembly, ptx};
   for (CLI::Option* one : forms) {
     for (CLI::Option* other : forms) {
       if (one != other) one->excludes(other);
     }
   }
-  command->callback([options] { inspect(*options); });
+  command->callback([options, function] {
+    if (*function && options->function.empty()) fail_usage("The name of --function is empty.");
+    inspect(*options);
+  });
 }
 
 }  // namespace warphive::tools

@@ -259,6 +259,7 @@ Module load_module(const std::string& path, bool metered, double& read_seconds,
 }
 
 int run(RunOptions options) {
+  const RunOptions as_given = options;
   Stopwatch total;
   Stopwatch watch;
   check_run_options(options);
@@ -280,7 +281,15 @@ int run(RunOptions options) {
   SwarmOptions swarm_options;
   swarm_options.host = options.host;
   Swarm swarm = or_fail(engine.create_swarm(swarm_options));
-  const std::vector<InstanceId> ids = or_fail(swarm.spawn(program, instances, options.spawn));
+  Result<std::vector<InstanceId>> spawned = swarm.spawn(program, instances, options.spawn);
+  const bool elsewhere = !spawned && spawned.error().code() == ErrorCode::out_of_memory &&
+                         options.engine.device == "auto" && engine.device() != "cpu";
+  if (elsewhere) {
+    RunOptions on_cpu = as_given;
+    on_cpu.engine.device = "cpu";
+    return run(std::move(on_cpu));
+  }
+  const std::vector<InstanceId> ids = or_fail(std::move(spawned));
   seconds.spawn = watch.lap();
 
   // Until here there is nothing to show: a signal just ends the command, also where it waits for

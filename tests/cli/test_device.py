@@ -95,6 +95,10 @@ class Device(CommandTest):
         for count, device in ((1, "cpu"), (1023, "cpu"), (1024, "cuda")):
             done = self.command("run", core, "--invoke", "count", "--args-from", f"1..{count}", "--format", "json", "--results", "hash")
             self.assertEqual(json.loads(done.out)["device"], device)
+        # What does not fit there runs on the CPU, unless the GPU was asked for.
+        large = ["run", core, "--invoke", "grow", "--args-from", "1..2000", "--stack-slots", "1000000", "--format", "json", "--results", "hash"]
+        self.assertEqual(json.loads(self.command(*large, status=0).out)["device"], "cpu")
+        self.assertIn("do not fit", self.command(*large, "--device", "cuda", status=123).err)
 
     def test_counts_around_a_tile(self):
         core = self.guest("core")
