@@ -296,14 +296,18 @@ int run(RunOptions options) {
   // somebody to open a pipe.
   install_stop_signals();
   bool timed_out = false;
-  bool starts_compiled = program.tier_status().compiled;
+  const auto has_code = [&] {
+    const TierStatus status = program.tier_status();
+    return status.compiled && status.functions != 0;
+  };
+  bool starts_compiled = has_code();
   Results results = dispatch(swarm, options, function, arguments, ids, timed_out);
   for (std::uint64_t times = 1; times < options.repeat.value_or(1); ++times) {
     if (timed_out || stop_signalled()) break;
     watch.lap();
     or_fail(swarm.reset(ids));
     seconds.spawn = watch.lap();
-    starts_compiled = program.tier_status().compiled;
+    starts_compiled = has_code();
     results = dispatch(swarm, options, function, arguments, ids, timed_out);
   }
   const TierStatus tier = program.tier_status();
@@ -320,7 +324,7 @@ int run(RunOptions options) {
                          .value_count = function.type.results.size(),
                          .device = engine.device(),
                          .tier = starts_compiled ? "jit"
-                                 : tier.compiled ? "interp+jit"
+                                 : has_code()    ? "interp+jit"
                                                  : "interp",
                          .compiled = tier,
                          .deterministic = swarm.deterministic(),
