@@ -282,7 +282,7 @@ Status Swarm::State::wipe_ranges(InstancePool& pool, std::span<const std::uint32
     const std::uint64_t count = end - i;
     WARPHIVE_TRY(clear(pool.memory, first * layout.memory_stride, count * layout.memory_stride));
     if (stacks) {
-      const std::uint64_t stride = layout.stack_stride * 8;
+      const std::uint64_t stride = std::uint64_t{layout.stack_stride} * 8;
       WARPHIVE_TRY(clear(pool.stack, first * stride, count * stride));
     }
     i = end;
