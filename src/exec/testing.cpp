@@ -232,83 +232,16 @@ Outcome outcome_of(const abi::InstanceHeader& header, const ir::EncodedProgram& 
   return out;
 }
 
-class InterpSubject final : public Subject {
+class InterpSubject final : public PoolSubject {
  public:
   InterpSubject(Dispatch dispatch, bool fused, const ir::Module& module, const Limits& limits,
                 HostFunction host)
-      : module_(module), dispatch_(dispatch), pool_(module, limits, fused), host_(std::move(host)) {
-    params_ = {.pools = &pool_.pool(),
-               .lanes = &lane_,
-               .stop = &stop_,
-               .host_call = host_ ? &InterpSubject::serve : nullptr,
-               .host_context = this,
-               .quantum = limits.quantum};
-    pool_.header().fuel_left = limits.fuel;
-  }
-  ~InterpSubject() override { WARPHIVE_CHECK(pool_.neighbours_untouched()); }
-
-  Outcome call(std::uint32_t function, std::vector<std::uint64_t> args) override {
-    abi::InstanceHeader& header = pool_.header();
-    header.exit = Exit::ready;
-    header.trap = abi::TrapKind::none;
-    header.exit_code = 0;
-    if (!begin_call(pool_.pool(), TestPool::slot, function, args.data())) return outcome();
-    return resume();
-  }
-  Outcome resume() override {
-    run_lane_with(dispatch_, params_, lane_);
-    return outcome();
-  }
-  void set_fuel(std::uint64_t fuel) override { pool_.header().fuel_left = fuel; }
-  void answer(std::span<const std::uint64_t> values) override {
-    std::copy(values.begin(), values.end(), pool_.stack() + pool_.header().base);
-  }
-  std::vector<std::uint8_t> memory(std::uint32_t index) override {
-    const std::uint8_t* first = pool_.memory(index);
-    return {first, first + std::size_t{pool_.memory_pages(index)} * abi::page_bytes};
-  }
-  void write_memory(std::uint32_t index, std::uint64_t at,
-                    std::span<const std::uint8_t> bytes) override {
-    std::copy(bytes.begin(), bytes.end(), pool_.memory(index) + at);
-  }
-  std::vector<std::uint64_t> table(std::uint32_t index) override {
-    const std::uint64_t* first = pool_.table(index);
-    return {first, first + pool_.table_size(index)};
-  }
-  void set_element(std::uint32_t table, std::uint32_t index, std::uint64_t value) override {
-    pool_.table(table)[index] = value;
-  }
-  std::vector<std::uint64_t> globals() override {
-    return {pool_.globals(), pool_.globals() + ir::global_slots(module_).back()};
-  }
-  void set_global(std::uint32_t index, std::uint64_t value) override {
-    pool_.globals()[index] = value;
-  }
-  std::uint32_t grow_refused() override { return pool_.header().grow_refused; }
+      : PoolSubject(module, limits, std::move(host), fused), dispatch_(dispatch) {}
 
  private:
-  static Exit serve(const abi::RunParams* params, const abi::Pool* pool, abi::LaneRef lane,
-                    std::uint32_t import, std::uint64_t* values) {
-    auto* self = static_cast<InterpSubject*>(params->host_context);
-    return ask(self->module_, self->host_, pool->headers[lane.slot], import, values);
-  }
+  void run() override { run_lane_with(dispatch_, params_, lane_); }
 
-  [[nodiscard]] Outcome outcome() {
-    const abi::InstanceHeader& header = pool_.header();
-    Outcome out = outcome_of(header, pool_.program());
-    if (header.exit == Exit::returned) {
-      out.results.assign(pool_.stack(), pool_.stack() + result_slots(module_, header.entry));
-    }
-    return out;
-  }
-
-  const ir::Module& module_;
-  Dispatch dispatch_;
-  TestPool pool_;
-  HostFunction host_;
-  abi::LaneRef lane_{.pool = 0, .slot = TestPool::slot};
-  std::uint32_t stop_ = 0;
-  abi::RunParams params_{};
+  const Dispatch dispatch_;
 };
 
 class TileSubject final : public Subject {
@@ -559,6 +492,82 @@ bool TestPool::neighbours_untouched() const {
          intact(stack_.data(), stack_.size() * 8, std::size_t{8} * stack_stride_,
                 std::size_t{8} * layout_.stack_slots) &&
          intact(memory_.data(), memory_.size(), layout_.memory_bytes, layout_.memory_bytes);
+}
+
+PoolSubject::PoolSubject(const ir::Module& module, const Limits& limits, HostFunction host,
+                         bool fused)
+    : module_(module), pool_(module, limits, fused), host_(std::move(host)) {
+  params_ = {.pools = &pool_.pool(),
+             .lanes = &lane_,
+             .stop = &stop_,
+             .host_call = host_ ? &PoolSubject::serve : nullptr,
+             .host_context = this,
+             .quantum = limits.quantum};
+  pool_.header().fuel_left = limits.fuel;
+}
+
+PoolSubject::~PoolSubject() { WARPHIVE_CHECK(pool_.neighbours_untouched()); }
+
+Outcome PoolSubject::call(std::uint32_t function, std::vector<std::uint64_t> args) {
+  abi::InstanceHeader& header = pool_.header();
+  header.exit = Exit::ready;
+  header.trap = abi::TrapKind::none;
+  header.exit_code = 0;
+  if (!begin_call(pool_.pool(), TestPool::slot, function, args.data())) return outcome();
+  return resume();
+}
+
+Outcome PoolSubject::resume() {
+  run();
+  return outcome();
+}
+
+void PoolSubject::answer(std::span<const std::uint64_t> values) {
+  std::copy(values.begin(), values.end(), pool_.stack() + pool_.header().base);
+}
+
+std::vector<std::uint8_t> PoolSubject::memory(std::uint32_t index) {
+  const std::uint8_t* first = pool_.memory(index);
+  return {first, first + std::size_t{pool_.memory_pages(index)} * abi::page_bytes};
+}
+
+void PoolSubject::write_memory(std::uint32_t index, std::uint64_t at,
+                               std::span<const std::uint8_t> bytes) {
+  std::copy(bytes.begin(), bytes.end(), pool_.memory(index) + at);
+}
+
+std::vector<std::uint64_t> PoolSubject::table(std::uint32_t index) {
+  const std::uint64_t* first = pool_.table(index);
+  return {first, first + pool_.table_size(index)};
+}
+
+void PoolSubject::set_element(std::uint32_t table, std::uint32_t index, std::uint64_t value) {
+  pool_.table(table)[index] = value;
+}
+
+std::vector<std::uint64_t> PoolSubject::globals() {
+  return {pool_.globals(), pool_.globals() + ir::global_slots(module_).back()};
+}
+
+void PoolSubject::set_global(std::uint32_t index, std::uint64_t value) {
+  pool_.globals()[index] = value;
+}
+
+Exit PoolSubject::serve(const abi::RunParams* params, const abi::Pool* pool, abi::LaneRef lane,
+                        std::uint32_t import, std::uint64_t* values) {
+  auto* self = static_cast<PoolSubject*>(params->host_context);
+  const Exit exit = ask(self->module_, self->host_, pool->headers[lane.slot], import, values);
+  self->served(exit);
+  return exit;
+}
+
+Outcome PoolSubject::outcome() {
+  const abi::InstanceHeader& header = pool_.header();
+  Outcome out = outcome_of(header, pool_.program());
+  if (header.exit == Exit::returned) {
+    out.results.assign(pool_.stack(), pool_.stack() + result_slots(module_, header.entry));
+  }
+  return out;
 }
 
 }  // namespace warphive::exec::testing

@@ -187,4 +187,43 @@ class TestPool {
   abi::Pool pool_{};
 };
 
+/// An instance of a TestPool; how it runs is up to derived classes.
+class PoolSubject : public Subject {
+ public:
+  PoolSubject(const ir::Module& module, const Limits& limits, HostFunction host, bool fused);
+  ~PoolSubject() override;
+
+  Outcome call(std::uint32_t function, std::vector<std::uint64_t> args) override;
+  Outcome resume() override;
+  void set_fuel(std::uint64_t fuel) override { pool_.header().fuel_left = fuel; }
+  void answer(std::span<const std::uint64_t> values) override;
+  std::vector<std::uint8_t> memory(std::uint32_t index) override;
+  void write_memory(std::uint32_t index, std::uint64_t at,
+                    std::span<const std::uint8_t> bytes) override;
+  std::vector<std::uint64_t> table(std::uint32_t index) override;
+  void set_element(std::uint32_t table, std::uint32_t index, std::uint64_t value) override;
+  std::vector<std::uint64_t> globals() override;
+  void set_global(std::uint32_t index, std::uint64_t value) override;
+  std::uint32_t grow_refused() override { return pool_.header().grow_refused; }
+
+ protected:
+  /// Runs lane_ with params_ until it leaves.
+  virtual void run() = 0;
+  /// A host function has decided.
+  virtual void served(abi::Exit /*exit*/) {}
+
+  const ir::Module& module_;
+  TestPool pool_;
+  const abi::LaneRef lane_{.pool = 0, .slot = TestPool::slot};
+  std::uint32_t stop_ = 0;
+  abi::RunParams params_{};
+
+ private:
+  static abi::Exit serve(const abi::RunParams* params, const abi::Pool* pool, abi::LaneRef lane,
+                         std::uint32_t import, std::uint64_t* values);
+  [[nodiscard]] Outcome outcome();
+
+  HostFunction host_;
+};
+
 }  // namespace warphive::exec::testing
