@@ -103,6 +103,8 @@ std::unique_ptr<Subject> fresh(Executor executor, const ir::Module& module, std:
 }
 
 class Fuel : public ::testing::TestWithParam<Executor> {};
+class SlicedFuel : public Fuel {};      // of executors whose runs have slices
+class EveryPlaceFuel : public Fuel {};  // of those whose code goes on wherever a lane was left
 
 TEST_P(Fuel, StopsAtEveryBudgetAndGoesOnToTheSameEnd) {
   const ir::Module module = everything();
@@ -150,8 +152,7 @@ TEST_P(Fuel, ManySmallBudgetsGiveTheSameEnd) {
   }
 }
 
-TEST_P(Fuel, GoesOnInCompiledCodeWhereASliceEnded) {
-  if (GetParam() != Executor::sim) GTEST_SKIP() << "it has no code for every place";
+TEST_P(EveryPlaceFuel, GoesOnInCompiledCodeWhereASliceEnded) {
   const ir::Module module = everything();
   const auto whole = fresh(Executor::ref, module, abi::unlimited_fuel);
   const End expected = end_of(*whole, whole->call(main_function, {40}));
@@ -168,8 +169,7 @@ TEST_P(Fuel, GoesOnInCompiledCodeWhereASliceEnded) {
   }
 }
 
-TEST_P(Fuel, GoesOnInCompiledCodeSoonAfterABudgetEnded) {
-  if (GetParam() != Executor::sim) GTEST_SKIP() << "it has no code for every place";
+TEST_P(EveryPlaceFuel, GoesOnInCompiledCodeSoonAfterABudgetEnded) {
   const ir::Module module = everything();
   const auto whole = fresh(Executor::ref, module, abi::unlimited_fuel);
   const End expected = end_of(*whole, whole->call(main_function, {40}));
@@ -186,8 +186,7 @@ TEST_P(Fuel, GoesOnInCompiledCodeSoonAfterABudgetEnded) {
   }
 }
 
-TEST_P(Fuel, SlicesOfAnySizeGiveTheSameEnd) {
-  if (GetParam() < Executor::tile) GTEST_SKIP() << "runs have no slices";
+TEST_P(SlicedFuel, SlicesOfAnySizeGiveTheSameEnd) {
   const ir::Module module = everything();
   const auto whole = fresh(Executor::ref, module, abi::unlimited_fuel);
   const std::uint64_t total = whole->call(main_function, {5}).fuel_used;
@@ -246,8 +245,23 @@ TEST_P(Fuel, ChargesBeyondAnyQuantumAndBudget) {
   EXPECT_EQ(huge->call(0, {}).fuel_used, units);
 }
 
-INSTANTIATE_TEST_SUITE_P(Executors, Fuel, ::testing::ValuesIn(all_executors()),
-                         [](const auto& parameter) { return name(parameter.param); });
+std::vector<Executor> executors_from(Executor first, Executor last) {
+  std::vector<Executor> found;
+  for (const Executor executor : all_executors()) {
+    if (first <= executor && executor <= last) found.push_back(executor);
+  }
+  return found;
+}
+std::string name_of(const ::testing::TestParamInfo<Executor>& info) { return name(info.param); }
+
+INSTANTIATE_TEST_SUITE_P(Executors, Fuel, ::testing::ValuesIn(all_executors()), name_of);
+INSTANTIATE_TEST_SUITE_P(Executors, SlicedFuel,
+                         ::testing::ValuesIn(executors_from(Executor::tile, Executor::sim_wide)),
+                         name_of);
+INSTANTIATE_TEST_SUITE_P(Executors, EveryPlaceFuel,
+                         ::testing::ValuesIn(executors_from(Executor::sim, Executor::sim)),
+                         name_of);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(EveryPlaceFuel);  // in the interpreters' binary
 
 // The stop word, which only the interpreter has.
 
