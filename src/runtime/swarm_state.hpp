@@ -144,7 +144,7 @@ enum class Keep { nothing, memory };
 struct Swarm::State {
   std::shared_ptr<hal::Device> device;
   HostServices services;
-  Rounds rounds = Rounds::where_uneven;
+  Rounds rounds = Rounds::never;
   std::unique_ptr<hal::Executable> executable;
   std::unique_ptr<hal::Queue> queue;
   mutable std::atomic_flag claimed;
