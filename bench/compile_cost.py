@@ -11,27 +11,25 @@ same without code. Needs wat2wasm for the dear modules.
 
 import argparse
 import json
-import os
 import pathlib
 import shutil
 import subprocess
 import tempfile
 import time
 
+import measure
+
 GUESTS = ("alu", "sha", "coremark_like", "json", "text")
 
 
 def run(binary, wasm, *extra, arguments=("--args", "1,1")):
     """The report, the process's wall time in seconds, and its largest memory in MiB."""
-    command = [binary, "run", str(wasm), "--invoke", "run", *arguments, *map(str, extra), "--format", "json", "--results", "hash",
-               "--quiet", "--progress", "none", "--threads", "1", "--device", "cpu"]
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    text, errors = process.stdout.read(), process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if not text.strip().startswith(b"{"):
-        raise SystemExit(f"{command}: {os.waitstatus_to_exitcode(status)} {errors.decode()}")
-    return json.loads(text), time.perf_counter() - start, usage.ru_maxrss / 1024
+    command = [binary, "run", wasm, "--invoke", "run", *arguments, *extra, "--format", "json", "--results", "hash", "--quiet",
+               "--progress", "none", "--threads", "1", "--device", "cpu"]
+    done = measure.run(command)
+    if not done.output.strip().startswith(b"{"):
+        raise SystemExit(f"{command}: {done.status} {done.errors.decode()}")
+    return json.loads(done.output), done.seconds, done.peak_mib
 
 
 def cranelift(data):

@@ -14,17 +14,15 @@ import os
 import pathlib
 import subprocess
 import tempfile
-import time
+
+import measure
+
 
 def run(binary, *arguments):
-    start = time.perf_counter()
-    process = subprocess.Popen([binary, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    text = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    if os.waitstatus_to_exitcode(status) != 0:
-        raise SystemExit(f"{arguments}: exit status {os.waitstatus_to_exitcode(status)}")
-    return json.loads(text) if text.strip().startswith(b"{") else None, seconds, usage.ru_maxrss / 1024
+    done = measure.run([binary, *arguments])
+    if done.status != 0:
+        raise SystemExit(f"{arguments}: exit status {done.status}\n{done.errors.decode()}")
+    return json.loads(done.output) if done.output.strip().startswith(b"{") else None, done.seconds, done.peak_mib
 
 
 def main():
