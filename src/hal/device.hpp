@@ -39,7 +39,8 @@ struct DeviceInfo {
   std::uint32_t workers = 0;           // hardware threads that run lanes
   std::uint64_t memory_bytes = 0;      // in the device
   std::uint64_t reserve_bytes = 0;     // most that may be allocated, touched or not
-  std::uint32_t tile_lanes = 1;        // lanes whose ranges interleave in device memory
+  std::uint32_t tile_lanes = 1;        // lanes whose ranges interleave in device memory; of a warp
+  std::uint32_t schedulers = 0;        // warps that can issue at once; 0: there are no warps
   bool reads_host_memory = true;       // kernels read all host memory, at its own addresses
   std::string code_kind;               // of binaries, which load on devices of the same kind only
   std::uint32_t lane_stack_bytes = 0;  // that code of linked parts has for calls, in each lane

@@ -189,7 +189,10 @@ inline GoesOn behind_compiled_code(const exec::TileContext& context, GoesOn befo
 }
 
 template <class Run>
-void run_tile_lane(const RunLanes& params, uint32_t lane) {
+void run_tile_lane(const RunLanes& params, uint32_t thread) {
+  const uint32_t in_warp = thread % tile_shape.lanes;
+  const uint32_t lane = thread / tile_shape.lanes * params.warp_lanes + in_warp;
+  if (in_warp >= params.warp_lanes || lane >= params.lane_count) return;
   const abi::LaneRef ref = params.run.lanes[lane];
   LaneCall call = params.calls[lane];
   Outcome& outcome = params.outcomes[call.call];

@@ -91,10 +91,12 @@ struct RunLanes {
   uint64_t* values;
   Outcome* outcomes;
   ProgressWords* progress;
-  uint64_t fuel;                  // budget of each lane
-  uint64_t slice;                 // units after which a lane is left for the next round
-  uint32_t* left;                 // lanes of the round that the next one goes on with, in any order
-  uint32_t first_lane;            // of the round, that lane 0 of this run is
+  uint64_t fuel;        // budget of each lane
+  uint64_t slice;       // units after which a lane is left for the next round
+  uint32_t* left;       // lanes of the round that the next one goes on with, in any order
+  uint32_t first_lane;  // of the round, that lane 0 of this run is
+  uint32_t lane_count;  // of this run, and
+  uint32_t warp_lanes;  // so many of them in each warp, a power of two: devices with tiles
   const abi::NativeCode* native;  // of the lanes' program, on the device; nullptr: all interpreted
   Round round;
   uint32_t native_stack_bytes;  // that compiled code may use of a thread's stack before it leaves

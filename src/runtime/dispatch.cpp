@@ -201,6 +201,8 @@ Status Swarm::State::launch(InputBuffers& round, InputBuffers& inputs, ResultBuf
                            .slice = slice,
                            .left = left.device(),
                            .first_lane = 0,
+                           .lane_count = 0,
+                           .warp_lanes = 1,
                            .native = nullptr,
                            .round = which,
                            .native_stack_bytes = device->info().lane_stack_bytes};
@@ -210,21 +212,30 @@ Status Swarm::State::launch(InputBuffers& round, InputBuffers& inputs, ResultBuf
   const bool all_same = std::all_of(pools.begin(), pools.end(), [&](const auto& pool) {
     return pool->device_code == pools.front()->device_code;
   });
-  for (std::uint64_t begin = 0, end = all_same ? count : 0; begin < count; begin = end) {
-    const DeviceCode* const code = pools[round.lanes[begin].pool]->device_code;
-    while (end < count && pools[round.lanes[end].pool]->device_code == code) ++end;
-    const auto lanes = static_cast<std::uint32_t>(end - begin);
+  const std::uint32_t tile_lanes = device->info().tile_lanes;
+  const auto submit = [&](const hal::Executable& code, std::uint64_t begin, std::uint64_t end) {
     kernels::RunLanes part = params;
     part.run.lanes += begin;
     part.calls += begin;
     part.first_lane = static_cast<std::uint32_t>(begin);
-    if (code != nullptr) {
-      WARPHIVE_TRY(
-          queue->dispatch(*code->executable, hal::KernelId::run, hal::params_of(part), lanes));
-      part.native = code->native;
-      part.round = kernels::Round::rest;
+    part.lane_count = static_cast<std::uint32_t>(end - begin);
+    part.warp_lanes = lanes_per_warp(end - begin, device->info());
+    const std::uint32_t warps = (part.lane_count - 1) / part.warp_lanes + 1;
+    return queue->dispatch(code, hal::KernelId::run, hal::params_of(part), warps * tile_lanes);
+  };
+  for (std::uint64_t begin = 0, end = all_same ? count : 0; begin < count; begin = end) {
+    const DeviceCode* const code = pools[round.lanes[begin].pool]->device_code;
+    while (end < count && pools[round.lanes[end].pool]->device_code == code) ++end;
+    const hal::Executable& first = code == nullptr ? *executable : *code->executable;
+    for (std::uint64_t at = begin; at < end; at += std::min(launch_lanes, end - at)) {
+      WARPHIVE_TRY(submit(first, at, at + std::min(launch_lanes, end - at)));
     }
-    WARPHIVE_TRY(queue->dispatch(*executable, hal::KernelId::run, hal::params_of(part), lanes));
+    if (code == nullptr) continue;
+    params.native = code->native;
+    params.round = kernels::Round::rest;
+    WARPHIVE_TRY(submit(*executable, begin, end));
+    params.native = nullptr;
+    params.round = which;
   }
   return {};
 }
@@ -298,7 +309,7 @@ Status Swarm::State::run_round(InputBuffers& round, InputBuffers& inputs, Result
 
 Work Swarm::State::work_of(const InputBuffers& inputs) const {
   const std::uint64_t count = inputs.lanes.size();
-  if (count == 0 || rounds == Rounds::never || device->info().reads_host_memory) return {};
+  if (count == 0 || device->info().reads_host_memory) return {};
   const auto work_at = [&](std::uint64_t i) {
     return Work{pools[inputs.lanes[i].pool]->shape->index, inputs.calls[i].function};
   };
@@ -404,6 +415,7 @@ Status Swarm::State::run_rounds(InputBuffers& inputs, ResultBuffers& buffers, st
     WARPHIVE_TRY(run_round(inputs, inputs, buffers, fuel, true));
     // Mostly all lanes are done, which is counted where they run.
     for (std::uint32_t i = 0; lanes_done != count && i < count; ++i) sort_out(i);
+    if (lanes_done != count) residency.drop();
   } else {
     // As if a round had just left them parked; the others begin with the first one.
     WARPHIVE_TRY(describe_waiting(inputs, buffers, waiting, fuel));
@@ -469,7 +481,10 @@ Result<Results> Swarm::State::run(std::unique_ptr<InputBuffers> inputs,
     running = true;
   }
   const Work work = work_of(*inputs);
-  slice = slice_history.first_slice(work);
+  slice = rounds == Rounds::never ? no_slice : slice_history.first_slice(work);
+  const void* const code = count == 0 ? nullptr : pools[inputs->lanes[0].pool]->device_code;
+  launch_lanes =
+      slice == no_slice ? residency.launch_lanes(work, code, count, device->info()) : whole_batch;
   const Clock::time_point start = Clock::now();
   const Status status = run_rounds(*inputs, *buffers, fuel, resumes_parked);
   buffers->run_ns = nanoseconds_since(start);
@@ -485,11 +500,12 @@ Result<Results> Swarm::State::run(std::unique_ptr<InputBuffers> inputs,
     free_inputs.push_back(std::move(inputs));
     return fail(Error(ErrorCode::device_lost, ErrorPhase::dispatch, status.error().message()));
   }
-  if (count != 0) {
+  if (count != 0 && rounds != Rounds::never) {
     slice_history.learn(work, {inputs->calls.host(), count}, buffers->outcomes.host(),
                         buffers->run_ns);
   }
   const std::uint64_t with_output = harvest(*buffers, std::move(inputs));
+  residency.learn(buffers->instructions, buffers->run_ns);
   WARPHIVE_TRY(collect_output(*buffers, with_output));
   buffers->harvest_ns = nanoseconds_since(harvest_start);
   return Results(std::move(buffers), results);

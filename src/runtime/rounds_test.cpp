@@ -16,7 +16,7 @@ namespace {
 using exec::testing::FunctionBuilder;
 using ir::Op;
 
-/// Lanes of each run kernel that the driver launched so far.
+/// Threads of each run kernel that the driver launched so far.
 std::vector<std::uint32_t> launches() {
   void* library = dlopen(WARPHIVE_FAKE_CUDA_LIBRARY, RTLD_NOW | RTLD_NOLOAD);
   EXPECT_NE(library, nullptr);
@@ -46,11 +46,13 @@ ir::Module work() {
 }
 constexpr std::uint32_t main_function = 1;
 
-constexpr std::uint32_t count = 2000;
+constexpr std::uint32_t count = 480;  // full warps, and too few to try fewer at a time
 constexpr std::uint64_t short_times = 50;
 constexpr std::uint64_t long_times = 60'000;
 bool is_long(std::uint32_t i) { return i % 100 == 7; }
-constexpr std::uint32_t long_count = 20;
+constexpr std::uint32_t long_count = 5;
+/// Of the stand-in, which has four schedulers, two lanes in each warp.
+constexpr std::uint32_t long_threads = 3 * 32;
 
 class Rounds : public ::testing::TestWithParam<Tiers> {
  protected:
@@ -78,7 +80,9 @@ class Rounds : public ::testing::TestWithParam<Tiers> {
                    std::uint64_t fuel = abi::unlimited_fuel) {
     EXPECT_TRUE(swarm_->reset(ids_));
     std::vector<SlotCall> calls;
-    for (std::uint32_t i = 0; i < count; ++i) calls.push_back({ids_[i], main_function, 2 * i});
+    for (std::uint32_t i = 0; i < ids_.size(); ++i) {
+      calls.push_back({ids_[i], main_function, 2 * i});
+    }
     const std::size_t before = launches().size();
     auto results = swarm_->dispatch({.calls = calls, .args = args, .fuel = fuel});
     EXPECT_TRUE(results.has_value()) << results.error().describe();
@@ -103,7 +107,7 @@ class Rounds : public ::testing::TestWithParam<Tiers> {
   std::shared_ptr<const Program> program_;
   std::unique_ptr<Swarm> swarm_;
   std::vector<InstanceId> ids_;
-  std::vector<std::uint32_t> launched_;  // lanes of each launch of the last dispatch
+  std::vector<std::uint32_t> launched_;  // threads of each launch of the last dispatch
 };
 
 TEST_P(Rounds, UnevenBatchesGoOnWithWhatIsLeft) {
@@ -121,7 +125,7 @@ TEST_P(Rounds, UnevenBatchesGoOnWithWhatIsLeft) {
   EXPECT_EQ(launched_.front(), count);
   const std::size_t kernels = GetParam() == Tiers::interp ? 1 : 2;
   ASSERT_GT(launched_.size(), kernels);
-  for (std::size_t i = kernels; i < launched_.size(); ++i) ASSERT_EQ(launched_[i], long_count);
+  for (std::size_t i = kernels; i < launched_.size(); ++i) ASSERT_EQ(launched_[i], long_threads);
   // Few rounds do. What stands in for compiled code leaves for the interpreter again and again.
   if (GetParam() == Tiers::interp) EXPECT_LE(launched_.size(), 12u);
 }
@@ -162,6 +166,24 @@ TEST_P(Rounds, EvenBatchesStayOneLaunch) {
     const Results results = dispatch(args);
     EXPECT_EQ(results.count(abi::Exit::returned), count);
     if (GetParam() == Tiers::interp) EXPECT_EQ(launched_, std::vector<std::uint32_t>{count});
+  }
+}
+
+TEST_P(Rounds, LargeBatchesAreTriedWithFewerAtATime) {
+  constexpr std::uint32_t large = 2000;
+  constexpr std::uint32_t at_a_time = 4 * 4 * 32;
+  const auto more = swarm_->spawn(program_, large - count, {.stack_slots = 64});
+  ASSERT_TRUE(more.has_value()) << more.error().describe();
+  ids_.insert(ids_.end(), more->begin(), more->end());
+  std::vector<std::uint64_t> args;
+  for (std::uint32_t i = 0; i < large; ++i) args.insert(args.end(), {i, 2000});
+  const Results first = dispatch(args);
+  if (GetParam() == Tiers::interp) EXPECT_EQ(launched_, (std::vector<std::uint32_t>{2016}));
+  expect_equal(dispatch(args), first);
+  // The batch that tries it, whatever is found to be faster then.
+  expect_equal(dispatch(args), first);
+  if (GetParam() == Tiers::interp) {
+    EXPECT_EQ(launched_, (std::vector<std::uint32_t>{at_a_time, at_a_time, at_a_time, 480}));
   }
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "runtime/batch_buffers.hpp"
+#include "runtime/launch_shape.hpp"
 #include "runtime/layout.hpp"
 #include "runtime/parked_calls.hpp"
 #include "runtime/slices.hpp"
@@ -197,6 +198,8 @@ struct Swarm::State {
   std::uint64_t lanes_done = 0;     // ProgressWords::instances_done, as last read
   std::uint64_t slice = no_slice;   // RunLanes::slice of its next round
   SliceHistory slice_history;
+  std::uint64_t launch_lanes = whole_batch;  // most in one launch
+  Residency residency;
 
   // swarm.cpp
   Result<Instance*> find(InstanceId id);

@@ -234,6 +234,11 @@ Status Swarm::State::make_image(Template& shape) {
                                      .outcomes = buffers->outcomes.device(),
                                      .progress = &control_at()->progress,
                                      .fuel = abi::unlimited_fuel,
+                                     .slice = no_slice,
+                                     .left = nullptr,
+                                     .first_lane = 0,
+                                     .lane_count = 1,
+                                     .warp_lanes = 1,
                                      .native = nullptr,
                                      .round = kernels::Round::first,
                                      .native_stack_bytes = 0};

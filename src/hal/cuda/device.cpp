@@ -35,6 +35,7 @@ constexpr std::uint32_t largest_frame_bytes = unchecked_stack_bytes / 4;
 constexpr std::uint32_t most_registers = 255;
 
 // CUDA Driver API: CUdevice_attribute, CU_JIT_*, CU_MEMHOSTALLOC_*, CU_STREAM_*, CU_EVENT_*
+constexpr unsigned schedulers_per_multiprocessor = 4;  // since 7.0
 constexpr int attribute_multiprocessors = 16;
 constexpr int attribute_threads_per_multiprocessor = 39;
 constexpr int attribute_major = 75;
@@ -484,6 +485,7 @@ Result<DeviceInfo> describe_device(const Driver& driver, std::uint32_t ordinal) 
   info.memory_bytes = bytes;
   info.reserve_bytes = std::numeric_limits<std::uint64_t>::max();
   info.tile_lanes = tile_lanes;
+  info.schedulers = static_cast<std::uint32_t>(processors) * schedulers_per_multiprocessor;
   info.reads_host_memory = false;
   int version = 0;
   if (driver.driver_version(&version) != CuResult::success) version = 0;
