@@ -53,7 +53,7 @@ struct Report {
   const Swarm& swarm;
   const Results& results;
   const Tally& tally;
-  std::span<const InstanceId> ids;
+  std::span<const InstanceId> ids;  // empty where instances are gone
   std::string signature;
   std::size_t value_count = 0;  // results of the function
   std::string device;
@@ -64,7 +64,7 @@ struct Report {
   Seconds seconds;
   bool timed_out = false;
 
-  [[nodiscard]] std::uint64_t instances() const { return ids.size(); }
+  [[nodiscard]] std::uint64_t instances() const { return results.size(); }
   /// Whether stdout and stderr of instances are among the results.
   [[nodiscard]] bool shows_output() const { return !options.host.pass_through; }
   [[nodiscard]] double per_second(std::uint64_t count) const;

@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "hal/cpu/machine.hpp"
 #include "tools/failure.hpp"
 #include "tools/format.hpp"
 #include "tools/report.hpp"
@@ -173,6 +174,39 @@ void check_stdout_file(const std::string& path) {
   (void)::close(file);
 }
 
+bool runs_initialize(const RunOptions& options) {
+  return options.invoke && *options.invoke != "_initialize";
+}
+
+/// Whether instances are looked at when they have run, or run more than once.
+bool keeps_instances(const RunOptions& options, std::uint64_t instances) {
+  return options.read_memory || options.memory_hash || options.repeat || instances == 1;
+}
+
+Result<Results> run_in_waves(Swarm& swarm, const RunOptions& options, const Program& program,
+                             const Function& function, const Arguments& arguments,
+                             std::uint64_t instances, bool& timed_out) {
+  // Of arguments as they are and as slots; the results' own are looked at where they arise.
+  const std::uint64_t each =
+      1 + function.type.params.size() * (sizeof(Value) + sizeof(std::uint64_t));
+  if (const std::uint64_t there = hal::cpu::available_memory_bytes();
+      !arguments.shared() && instances > there / each) {
+    return tl::unexpected(Error(
+        ErrorCode::out_of_memory, ErrorPhase::spawn,
+        fmt::format("The arguments of ({}) instances do not fit the host's memory.", instances)));
+  }
+  const std::vector<Value> values = arguments.rows(instances);
+  Watcher watcher(swarm, options);
+  Result<Results> results = swarm.map(program, function, instances, values,
+                                      {.spawn = options.spawn,
+                                       .fuel = options.fuel.value_or(unlimited_fuel),
+                                       .run_initialize = runs_initialize(options),
+                                       .wave = options.wave.value_or(0)});
+  watcher.stop();
+  timed_out = watcher.timed_out();
+  return results;
+}
+
 Results dispatch(Swarm& swarm, const RunOptions& options, const Function& function,
                  const Arguments& arguments, std::span<const InstanceId> ids, bool& timed_out) {
   const std::vector<Value> values = arguments.rows(ids.size());
@@ -190,7 +224,7 @@ Results dispatch(Swarm& swarm, const RunOptions& options, const Function& functi
   batch.calls = calls;
   batch.args = values;
   batch.fuel = options.fuel.value_or(unlimited_fuel);
-  batch.run_initialize = options.invoke && *options.invoke != "_initialize";
+  batch.run_initialize = runs_initialize(options);
 
   std::optional<StdoutRedirection> redirection;
   if (options.host.pass_through && options.stdout_path) redirection.emplace(*options.stdout_path);
@@ -199,6 +233,16 @@ Results dispatch(Swarm& swarm, const RunOptions& options, const Function& functi
   watcher.stop();
   timed_out = watcher.timed_out();
   return or_fail(std::move(results));
+}
+
+/// Whether another device is chosen because of an error.
+bool runs_elsewhere(const Error& error, const RunOptions& options, const Engine& engine) {
+  return error.code() == ErrorCode::out_of_memory && options.engine.device == "auto" &&
+         engine.device() != "cpu";
+}
+int run_on_cpu(RunOptions options) {
+  options.engine.device = "cpu";
+  return run(std::move(options));
 }
 
 void show(const Report& report) {
@@ -281,16 +325,14 @@ int run(RunOptions options) {
   SwarmOptions swarm_options;
   swarm_options.host = options.host;
   Swarm swarm = or_fail(engine.create_swarm(swarm_options));
-  Result<std::vector<InstanceId>> spawned = swarm.spawn(program, instances, options.spawn);
-  const bool elsewhere = !spawned && spawned.error().code() == ErrorCode::out_of_memory &&
-                         options.engine.device == "auto" && engine.device() != "cpu";
-  if (elsewhere) {
-    RunOptions on_cpu = as_given;
-    on_cpu.engine.device = "cpu";
-    return run(std::move(on_cpu));
+  const bool in_waves = !keeps_instances(options, instances);
+  std::vector<InstanceId> ids;
+  if (!in_waves) {
+    Result<std::vector<InstanceId>> spawned = swarm.spawn(program, instances, options.spawn);
+    if (!spawned && runs_elsewhere(spawned.error(), options, engine)) return run_on_cpu(as_given);
+    ids = or_fail(std::move(spawned));
+    seconds.spawn = watch.lap();
   }
-  const std::vector<InstanceId> ids = or_fail(std::move(spawned));
-  seconds.spawn = watch.lap();
 
   // Until here there is nothing to show: a signal just ends the command, also where it waits for
   // somebody to open a pipe.
@@ -301,7 +343,12 @@ int run(RunOptions options) {
     return status.compiled && status.functions != 0;
   };
   bool starts_compiled = has_code();
-  Results results = dispatch(swarm, options, function, arguments, ids, timed_out);
+  Result<Results> first =
+      in_waves ? run_in_waves(swarm, options, program, function, arguments, instances, timed_out)
+               : dispatch(swarm, options, function, arguments, ids, timed_out);
+  if (!first && runs_elsewhere(first.error(), options, engine)) return run_on_cpu(as_given);
+  Results results = or_fail(std::move(first));
+  if (in_waves) seconds.spawn = in_seconds(results.spawn_time());
   for (std::uint64_t times = 1; times < options.repeat.value_or(1); ++times) {
     if (timed_out || stop_signalled()) break;
     watch.lap();

@@ -181,6 +181,12 @@ void add_work_options(CLI::App& command, RunOptions& o) {
       "its seconds: how fast it is where memory is there already. Standard input is empty "
       "unless --stdin gives a file. Needs --invoke (_start too). Default: 1")
       ->group(group);
+  add_number(command, "--wave", o.wave, 1, 0xffff'ffff,
+             "Instances that exist at a time, at most; those that have run make room for others. "
+             "Results do not depend on it. Not with --repeat, --read-memory and --memory-hash, for "
+             "which all exist at once. Default: what suits the device")
+      ->type_name("COUNT")
+      ->group(group);
   add_repeated(
       command, "--preload", "NAME=FILE",
       [&o](const std::string& text) {
@@ -392,6 +398,12 @@ void check_run_options(const RunOptions& options) {
       (options.arguments.list || options.arguments.range || options.arguments.file)) {
     fail_usage(
         "--args, --args-from and --args-file need --invoke; arguments for _start go after a --.");
+  }
+  if (options.wave && (options.repeat || options.read_memory || options.memory_hash)) {
+    fail_usage("--wave cannot be with {}: all instances exist at once then.",
+               options.repeat        ? "--repeat"
+               : options.read_memory ? "--read-memory"
+                                     : "--memory-hash");
   }
   if (!options.invoke && options.repeat) {
     fail_usage("--repeat needs --invoke.");

@@ -45,6 +45,7 @@ struct RunOptions {
   ArgumentOptions arguments;
   std::optional<std::uint64_t> count;
   std::optional<std::uint64_t> repeat;
+  std::optional<std::uint64_t> wave;
   std::vector<std::pair<std::string, std::string>> preloads;  // module name, file
 
   EngineOptions engine;

@@ -59,6 +59,14 @@ struct Batch {
   bool run_initialize = false;          // first run `_initialize` where exported and not yet run
 };
 
+/// How map() calls a function.
+struct MapOptions {
+  SpawnOptions spawn;
+  std::uint64_t fuel = unlimited_fuel;  // per instance
+  bool run_initialize = false;          // first run `_initialize` where exported
+  std::uint64_t wave = 0;  // instances that exist at a time, at most; 0: what suits the device
+};
+
 /// One instance's outcome: a view into Results, valid while those live.
 struct InstanceResult {
   InstanceId id;
@@ -85,10 +93,12 @@ class Results {
   /// For a trapped instance: where. Looked up on demand.
   [[nodiscard]] std::optional<TrapSite> trap_site(std::size_t i) const;
   [[nodiscard]] std::uint64_t count(Exit exit) const;
-  [[nodiscard]] std::uint64_t instructions() const;  // of all instances, in this dispatch
+  [[nodiscard]] std::uint64_t instructions() const;  // of all instances, in this dispatch or map
   /// XXH64 over (exit u8, trap u8, value count u8, values little-endian) by ordinal; equal on every
   /// device, tier, batch split and thread count.
   [[nodiscard]] std::uint64_t hash() const;
+  /// Of map(): making instances, and making them new.
+  [[nodiscard]] std::chrono::nanoseconds spawn_time() const;
   [[nodiscard]] std::chrono::nanoseconds run_time() const;
   [[nodiscard]] std::chrono::nanoseconds harvest_time() const;
 
@@ -121,6 +131,12 @@ class Swarm {
   /// The simple form: the same function on all ids, `args` one row for all or one row per id.
   Result<Results> dispatch(std::span<const InstanceId> ids, const Function& function,
                            std::span<const Value> args = {}, std::uint64_t fuel = unlimited_fuel);
+  /// Calls the function `count` times, each time in a new instance that is gone afterwards (its id
+  /// in the results means nothing): `args` is one row for all or one row per call. Any number of
+  /// calls will do: they run in waves, in slots that are used again. What a cancel keeps from
+  /// running is reported as cancelled. Errors as for spawn and dispatch.
+  Result<Results> map(const Program& program, const Function& function, std::uint64_t count,
+                      std::span<const Value> args = {}, const MapOptions& options = {});
   /// Goes on with instances that are out_of_fuel, parked or cancelled.
   Result<Results> resume(std::span<const InstanceId> ids, std::uint64_t fuel = unlimited_fuel);
   /// Back to the state after spawn, ordinal kept. Real memory that an instance has it keeps,

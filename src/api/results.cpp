@@ -96,6 +96,7 @@ std::uint64_t Results::hash() const {
   return XXH64_digest(&state);
 }
 
+std::chrono::nanoseconds Results::spawn_time() const { return data_->results.spawn_time(); }
 std::chrono::nanoseconds Results::run_time() const { return data_->results.run_time(); }
 std::chrono::nanoseconds Results::harvest_time() const { return data_->results.harvest_time(); }
 

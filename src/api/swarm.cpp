@@ -41,6 +41,36 @@ Status check_count(std::size_t values, std::size_t ids) {
                      "There are ({}) values for ({}) instances.", values, ids);
 }
 
+runtime::Capacities capacities_of(const SpawnOptions& options) {
+  return {.memory_pages = options.memory_pages,
+          .table_elements = options.table_elements,
+          .stack_slots = options.stack_slots,
+          .max_depth = options.max_depth,
+          .output_bytes = options.output_bytes};
+}
+
+/// Whether `values` can be the parameters of a function of the module.
+Status check_row(const ir::Module& module, const ir::FunctionType& type,
+                 std::span<const Value> values) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const bool simple = detail::to_internal(values[i].type) == type.params[i] &&
+                        values[i].type != ValueType::funcref;
+    if (simple) [[likely]]
+      continue;
+    WARPHIVE_TRY(detail::check_value(values[i], type.params[i], module.functions.size(),
+                                     fmt::format("Argument {}", i)));
+  }
+  return {};
+}
+
+Status check_rows(std::size_t row, std::size_t values, std::uint64_t count) {
+  if (values == row || (row != 0 && values % row == 0 && values / row == count)) return {};
+  return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,
+                     "The function takes ({}) arguments; ({}) are neither one row nor one for "
+                     "each of ({}) instances.",
+                     row, values, count);
+}
+
 Result<Results> wrap(Result<runtime::Results> results) {
   if (!results) return fail(std::move(results).error());
   return Results(std::make_unique<detail::ResultsData>(std::move(*results)));
@@ -50,12 +80,35 @@ Result<Results> wrap(Result<runtime::Results> results) {
 
 Result<std::vector<InstanceId>> Swarm::spawn(const Program& program, std::uint64_t count,
                                              const SpawnOptions& options) {
-  return data_->swarm->spawn(program.data()->program, count,
-                             {.memory_pages = options.memory_pages,
-                              .table_elements = options.table_elements,
-                              .stack_slots = options.stack_slots,
-                              .max_depth = options.max_depth,
-                              .output_bytes = options.output_bytes});
+  return data_->swarm->spawn(program.data()->program, count, capacities_of(options));
+}
+
+Result<Results> Swarm::map(const Program& program, const Function& function, std::uint64_t count,
+                           std::span<const Value> args, const MapOptions& options) {
+  const runtime::Program& linked = *program.data()->program;
+  const ir::Module& module = linked.module;
+  if (function.index >= module.functions.size()) {
+    return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,
+                       "Function ({}) does not exist; the program has ({}).", function.index,
+                       module.functions.size());
+  }
+  const ir::FunctionType& type = module.types[module.functions[function.index].type];
+  const std::size_t row = type.params.size();
+  WARPHIVE_TRY(check_rows(row, args.size(), count));
+  std::vector<std::uint64_t> slots;
+  slots.reserve(args.size());
+  for (std::size_t i = 0; i < args.size(); i += row) {
+    WARPHIVE_TRY(check_row(module, type, args.subspan(i, row)));
+    for (const Value& value : args.subspan(i, row)) detail::append_slots(slots, value);
+  }
+  return wrap(
+      data_->swarm->map(program.data()->program, {.function = function.index,
+                                                  .count = count,
+                                                  .args = slots,
+                                                  .fuel = options.fuel,
+                                                  .run_initialize = options.run_initialize,
+                                                  .capacities = capacities_of(options.spawn),
+                                                  .wave = options.wave}));
 }
 
 Result<Results> Swarm::dispatch(const Batch& batch) {
@@ -104,15 +157,7 @@ Result<Results> Swarm::dispatch(const Batch& batch) {
           batch.args.size() - std::min<std::size_t>(call.first_arg, batch.args.size()),
           call.first_arg);
     }
-    for (std::size_t i = 0; i < params; ++i) {
-      const Value& value = batch.args[call.first_arg + i];
-      const bool simple =
-          detail::to_internal(value.type) == type->params[i] && value.type != ValueType::funcref;
-      if (simple) [[likely]]
-        continue;
-      WARPHIVE_TRY(detail::check_value(value, type->params[i], module.functions.size(),
-                                       fmt::format("Argument {}", i)));
-    }
+    WARPHIVE_TRY(check_row(module, *type, batch.args.subspan(call.first_arg, params)));
   }
   return wrap(data.swarm->dispatch({.calls = data.calls,
                                     .args = data.args,
@@ -123,13 +168,8 @@ Result<Results> Swarm::dispatch(const Batch& batch) {
 Result<Results> Swarm::dispatch(std::span<const InstanceId> ids, const Function& function,
                                 std::span<const Value> args, std::uint64_t fuel) {
   const std::size_t row = function.type.params.size();
+  WARPHIVE_TRY(check_rows(row, args.size(), ids.size()));
   const bool one_row = args.size() == row;
-  if (!one_row && (row == 0 || args.size() / row != ids.size() || args.size() % row != 0)) {
-    return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,
-                       "The function takes ({}) arguments; ({}) are neither one row nor one for "
-                       "each of ({}) instances.",
-                       row, args.size(), ids.size());
-  }
   if (args.size() > ~std::uint32_t{0}) {
     return base::error(ErrorCode::limit_exceeded, ErrorPhase::dispatch,
                        "The number of arguments ({}) exceeds the limit ({}).", args.size(),

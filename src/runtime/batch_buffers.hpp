@@ -90,19 +90,29 @@ struct TextRange {
   std::uint32_t err_bytes;
 };
 
-/// What a dispatch leaves.
+/// What a dispatch leaves, or what one wave after the other has left.
 struct ResultBuffers {
   std::shared_ptr<hal::Device> device;  // first: outlives the buffers
   SharedArray<kernels::Outcome> outcomes;
   SharedArray<std::uint64_t> values;
+  std::vector<kernels::Outcome> kept_outcomes;  // of waves; `outcomes` and `values` are empty then
+  std::vector<std::uint64_t> kept_values;
   std::vector<ResultEntry> entries;
   std::vector<std::shared_ptr<const Program>> programs;
   std::vector<TextRange> texts;
   std::vector<char> text;
   std::uint64_t exits[abi::exit_count] = {};
   std::uint64_t instructions = 0;
+  std::int64_t spawn_ns = 0;  // of waves
   std::int64_t run_ns = 0;
   std::int64_t harvest_ns = 0;
+
+  [[nodiscard]] const kernels::Outcome* outcomes_at() const {
+    return outcomes.size() == 0 ? kept_outcomes.data() : outcomes.host();
+  }
+  [[nodiscard]] const std::uint64_t* values_at() const {
+    return outcomes.size() == 0 ? kept_values.data() : values.host();
+  }
 };
 
 /// Keeps buffers for the next dispatch. Thread-safe; results may come back after the swarm is gone.
@@ -124,7 +134,7 @@ class ResultPool {
   void give_back(std::unique_ptr<ResultBuffers> buffers) {
     constexpr std::size_t kept = 2;
     const std::lock_guard lock(mutex_);
-    if (free_.size() < kept) free_.push_back(std::move(buffers));
+    if (free_.size() < kept && buffers->kept_outcomes.empty()) free_.push_back(std::move(buffers));
   }
 
  private:

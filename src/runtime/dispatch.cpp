@@ -479,6 +479,7 @@ Result<Results> Swarm::State::run(std::unique_ptr<InputBuffers> inputs,
     WARPHIVE_TRY(clear_control());
     progress_total.store(count, std::memory_order_relaxed);
     running = true;
+    if (waves && waves->cancelled) raise_stop();
   }
   const Work work = work_of(*inputs);
   slice = rounds == Rounds::never ? no_slice : slice_history.first_slice(work);

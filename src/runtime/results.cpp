@@ -29,7 +29,7 @@ std::uint64_t Results::ordinal(std::size_t i) const {
 }
 const kernels::Outcome& Results::outcome(std::size_t i) const {
   WARPHIVE_CHECK(i < size());
-  return buffers_->outcomes[i];
+  return buffers_->outcomes_at()[i];
 }
 std::uint32_t Results::function(std::size_t i) const { return outcome(i).function; }
 const Program& Results::program(std::size_t i) const {
@@ -40,7 +40,7 @@ const Program& Results::program(std::size_t i) const {
 std::span<const std::uint64_t> Results::values(std::size_t i) const {
   const kernels::Outcome& last = outcome(i);
   if (last.exit != abi::Exit::returned) return {};
-  return {buffers_->values.host() + buffers_->entries[i].first_value,
+  return {buffers_->values_at() + buffers_->entries[i].first_value,
           program(i).result_slots[last.function]};
 }
 
@@ -75,6 +75,9 @@ std::uint64_t Results::count(abi::Exit exit) const {
   return buffers_->exits[static_cast<std::size_t>(exit)];
 }
 std::uint64_t Results::instructions() const { return buffers_->instructions; }
+std::chrono::nanoseconds Results::spawn_time() const {
+  return std::chrono::nanoseconds(buffers_->spawn_ns);
+}
 std::chrono::nanoseconds Results::run_time() const {
   return std::chrono::nanoseconds(buffers_->run_ns);
 }

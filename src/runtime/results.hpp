@@ -46,11 +46,14 @@ class Results {
   [[nodiscard]] std::string_view err(std::size_t i) const;
 
   [[nodiscard]] std::uint64_t count(abi::Exit exit) const;
-  [[nodiscard]] std::uint64_t instructions() const;  // of this dispatch
+  [[nodiscard]] std::uint64_t instructions() const;  // of this dispatch, or all waves
+  /// Of waves: making instances, and making them new.
+  [[nodiscard]] std::chrono::nanoseconds spawn_time() const;
   [[nodiscard]] std::chrono::nanoseconds run_time() const;
   [[nodiscard]] std::chrono::nanoseconds harvest_time() const;
 
  private:
+  friend class Swarm;  // appends waves
   std::unique_ptr<ResultBuffers> buffers_;
   std::shared_ptr<ResultPool> pool_;
 };

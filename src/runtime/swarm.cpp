@@ -138,8 +138,7 @@ Result<std::vector<InstanceId>> Swarm::spawn(const std::shared_ptr<const Program
   }
 
   // Nothing changes before every slot is there.
-  std::uint64_t available = 0;
-  for (const auto& pool : s.pools) available += pool->shape == shape ? pool->available() : 0;
+  const std::uint64_t available = s.free_slots(*shape);
   const std::uint64_t each = shape->layout.reserved_bytes();
   if (count > unchecked_bytes / std::max<std::uint64_t>(1, shape->spawn_bytes)) {
     const std::uint64_t fits = s.device->available_bytes() / shape->spawn_bytes;
@@ -232,6 +231,12 @@ Result<std::vector<InstanceId>> Swarm::spawn(const std::shared_ptr<const Program
   WARPHIVE_CHECK(ids.size() == count);
   WARPHIVE_TRY(s.write_images());
   return ids;
+}
+
+std::uint64_t Swarm::State::free_slots(const Template& shape) const {
+  std::uint64_t slots = 0;
+  for (const auto& pool : pools) slots += pool->shape == &shape ? pool->available() : 0;
+  return slots;
 }
 
 Status Swarm::State::publish_pools() {
@@ -327,12 +332,17 @@ Status Swarm::State::wipe_all(std::span<const InstanceId> ids, Keep keep) {
   return {};
 }
 
-Status Swarm::reset(std::span<const InstanceId> ids) {
+Status Swarm::reset(std::span<const InstanceId> ids) { return reset(ids, Ordinals::kept); }
+
+Status Swarm::reset(std::span<const InstanceId> ids, Ordinals ordinals) {
   State& s = *state_;
   const Claim claim(s.claimed);
   if (!claim) return busy_error();
   WARPHIVE_TRY(s.find_all(ids));
   WARPHIVE_TRY(s.wipe_all(ids, Keep::memory));
+  if (ordinals == Ordinals::fresh) {
+    for (const InstanceId id : ids) s.instances[id.index].ordinal = s.next_ordinal++;
+  }
   WARPHIVE_TRY(s.spawn_lanes.resize(*s.device, ids.size()));
   s.spawn_runs.clear();
   for (std::size_t i = 0; i < s.keys.size();) {
@@ -405,24 +415,31 @@ bool Swarm::is_busy() const { return state_->claimed.test(std::memory_order_acqu
 
 void Swarm::cancel() {
   const std::lock_guard lock(state_->running_mutex);
-  if (!state_->running) return;
-  __atomic_store_n(&state_->stop, 1, __ATOMIC_RELAXED);
+  if (state_->waves) state_->waves->cancelled = true;
+  if (state_->running) state_->raise_stop();
+}
+
+void Swarm::State::raise_stop() {
+  __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
   // A device that does not take the word is lost, which the dispatch reports.
-  (void)state_->device->write_now(state_->control, offsetof(Control, stop), 1);
+  (void)device->write_now(control, offsetof(Control, stop), 1);
 }
 
 RunProgress Swarm::progress() const {
   const std::lock_guard lock(state_->running_mutex);
-  if (!state_->running) return {};
+  RunProgress sum;
+  if (state_->waves) sum = state_->waves->done;
+  if (!state_->running) return sum;
   constexpr std::size_t at = offsetof(Control, progress);
   using Words = kernels::ProgressWords;
   const auto word = [&](std::size_t offset) {
     return state_->device->read_now(state_->control, at + offset).value_or(0);
   };
-  return {.instances_total = state_->progress_total.load(std::memory_order_relaxed),
-          .instances_done = word(offsetof(Words, instances_done)) +
-                            state_->done_by_host.load(std::memory_order_relaxed),
-          .instructions = word(offsetof(Words, instructions))};
+  if (!state_->waves) sum.instances_total = state_->progress_total.load(std::memory_order_relaxed);
+  sum.instances_done +=
+      word(offsetof(Words, instances_done)) + state_->done_by_host.load(std::memory_order_relaxed);
+  sum.instructions += word(offsetof(Words, instructions));
+  return sum;
 }
 
 }  // namespace warphive::runtime

@@ -58,6 +58,17 @@ struct SlotBatch {
                                       // frames are dropped
 };
 
+/// The same function once per row of arguments, each time in an instance of its own.
+struct FreshBatch {
+  std::uint32_t function = 0;
+  std::uint64_t count = 0;
+  std::span<const std::uint64_t> args;       // one row for all, or `count` rows
+  std::uint64_t fuel = abi::unlimited_fuel;  // per instance
+  bool run_initialize = false;
+  Capacities capacities = {};
+  std::uint64_t wave = 0;  // instances that exist at a time, at most; 0: what suits the device
+};
+
 struct HostServices {
   const sys::HostRegistry* registry = nullptr;   // borrowed; nullptr: no host functions
   const sys::HostRegistry* unmetered = nullptr;  // for programs without metering; nullptr: the same
@@ -93,6 +104,9 @@ class Swarm {
   /// the caller's duty.
   Result<Results> dispatch(const SlotBatch& batch);
   Result<Results> resume(std::span<const InstanceId> ids, std::uint64_t fuel = abi::unlimited_fuel);
+  /// In waves of instances that are gone afterwards, as their ids in the results are. Rows that a
+  /// cancel keeps from running are cancelled.
+  Result<Results> map(const std::shared_ptr<const Program>& program, const FreshBatch& batch);
   Status reset(std::span<const InstanceId> ids);
   Status kill(std::span<const InstanceId> ids);
 
@@ -131,6 +145,8 @@ class Swarm {
 
  private:
   struct State;
+  enum class Ordinals : bool { kept, fresh };
+  Status reset(std::span<const InstanceId> ids, Ordinals ordinals);
   explicit Swarm(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -142,6 +143,12 @@ class Claim {
 /// What becomes of the real memory of instances that are wiped, where a device can give it back.
 enum class Keep { nothing, memory };
 
+/// While map() runs.
+struct Waves {
+  bool cancelled = false;
+  RunProgress done;  // of waves that are over, and instances of all
+};
+
 struct Swarm::State {
   std::shared_ptr<hal::Device> device;
   HostServices services;
@@ -164,8 +171,9 @@ struct Swarm::State {
   /// The stop word as host functions and the host's own loops see it.
   std::uint32_t stop = 0;                      // accessed atomically
   std::atomic<std::uint64_t> done_by_host{0};  // instances that ended between rounds
-  std::mutex running_mutex;                    // guards running and raising the stop words
+  std::mutex running_mutex;                    // guards running, waves, and raising the stop words
   bool running = false;
+  std::optional<Waves> waves;
   std::atomic<std::uint64_t> progress_total{0};
 
   std::shared_ptr<ResultPool> results = std::make_shared<ResultPool>();
@@ -215,6 +223,7 @@ struct Swarm::State {
   /// Writes the images of spawn_runs.
   Status write_images();
   Status publish_pools();
+  [[nodiscard]] std::uint64_t free_slots(const Template& shape) const;
 
   // templates.cpp
   Result<Template*> template_for(const std::shared_ptr<const Program>& program,
@@ -257,6 +266,7 @@ struct Swarm::State {
   Status collect_output(ResultBuffers& buffers, std::uint64_t with_output);
   [[nodiscard]] bool stop_raised() const { return __atomic_load_n(&stop, __ATOMIC_RELAXED) != 0; }
   Status clear_control();
+  void raise_stop();
   [[nodiscard]] Work work_of(const InputBuffers& inputs) const;
   [[nodiscard]] Control* control_at() const { return control.device_pointer<Control>(); }
 

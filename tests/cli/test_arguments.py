@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Arguments, counts and values."""
 
+import os
+import unittest
+
 import harness
 from harness import CommandTest
 
@@ -120,6 +123,27 @@ class Counts(CommandTest):
         sentence = self.failure(125, "run", self.guest("core"), "--repeat", "2")
         self.assertIn("--repeat needs --invoke", sentence)
         self.failure(125, "run", self.guest("core"), "--invoke", "nothing", "--repeat", "0")
+
+    def test_waves_change_nothing_but_memory(self):
+        command = ["core", "--invoke", "add", "--args-from", "1..50", "--args", "3"]
+        whole = self.report(*command)
+        for wave in ("1", "7", "50", "1000"):
+            report = self.report(*command, "--wave", wave)
+            self.assertEqual(report["results"], whole["results"])
+            self.assertEqual(report["result_hash"], whole["result_hash"])
+            self.assertEqual(report["instructions"], whole["instructions"])
+        # So many as never fit at once.
+        done = self.report("core", "--invoke", "add", "--args", "1,2", "-n", "100000", "--memory-pages", "16", "--results", "hash")
+        self.assertEqual(done["exits"], {"returned": 100000})
+        for option in (["--repeat", "2"], ["--read-memory", "0:4"], ["--memory-hash"]):
+            sentence = self.failure(125, "run", self.guest("core"), *command[1:], "--wave", "7", *option)
+            self.assertIn(f"--wave cannot be with {option[0]}", sentence)
+
+    @unittest.skipIf(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") > 256 << 30, "they might fit this machine")
+    def test_more_than_the_host_can_remember(self):
+        for arguments in (["--args", "1,2"], ["--args-from", "0..4294967294", "--args", "1"]):
+            sentence = self.failure(123, "run", self.guest("core"), "--invoke", "add", *arguments, "-n", "4294967295")
+            self.assertRegex(sentence, r"4294967295.*host's memory")
 
     def test_mismatch(self):
         sentence = self.failure(125, "run", self.guest("core"), "--invoke", "add", "--args-from", "1..3", "--args", "1", "-n", "4")

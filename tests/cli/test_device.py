@@ -96,9 +96,17 @@ class Device(CommandTest):
             done = self.command("run", core, "--invoke", "count", "--args-from", f"1..{count}", "--format", "json", "--results", "hash")
             self.assertEqual(json.loads(done.out)["device"], device)
         # What does not fit there runs on the CPU, unless the GPU was asked for.
-        large = ["run", core, "--invoke", "grow", "--args-from", "1..2000", "--stack-slots", "1000000", "--format", "json", "--results", "hash"]
+        large = ["run", core, "--invoke", "grow", "--args-from", "1..2000", "--stack-slots", "16777216", "--format", "json", "--results", "hash"]
         self.assertEqual(json.loads(self.command(*large, status=0).out)["device"], "cpu")
-        self.assertIn("do not fit", self.command(*large, "--device", "cuda", status=123).err)
+        self.assertIn("exceeds what the device still has", self.command(*large, "--device", "cuda", status=123).err)
+
+    def test_more_instances_than_fit_run_in_waves(self):
+        core = self.guest("core")
+        reports = [json.loads(self.command("run", core, "--invoke", "count", "--args-from", "1..15000", "--device", device, "--format", "json",
+                                           "--results", "hash", status=0, environment={"WARPHIVE_FAKE_CUDA": "memory=1073741824"}).out)
+                   for device in ("cpu", "cuda")]
+        for key in ("result_hash", "instructions", "exits"):
+            self.assertEqual(reports[0][key], reports[1][key])
 
     def test_counts_around_a_tile(self):
         core = self.guest("core")
@@ -139,7 +147,7 @@ class Device(CommandTest):
                 few, many = (calls(self.guest(arguments[0]), "-n", n, *arguments[1:]) for n in (2, 300))
                 self.assertEqual(few, many)
         # A write is one launch that serves and one that runs: if the host served it there would be three more.
-        self.assertLessEqual(calls(self.guest("chatty"), "-n", 300)[1], 11)
+        self.assertLessEqual(calls(self.guest("chatty"), "-n", 300)[1], 12)
 
     def test_files_and_input(self):
         text = "".join(f"line {i}\n" for i in range(30_000))
@@ -170,7 +178,7 @@ class Device(CommandTest):
         self.assertEqual(json.loads(done.out)["exits"], {"cancelled": 3})
 
     def test_too_many_instances_are_refused(self):
-        done = self.command("run", self.guest("core"), "--invoke", "nothing", "-n", "200000", "--device", "cuda", status=123,
+        done = self.command("run", self.guest("core"), "--invoke", "nothing", "-n", "200000", "--device", "cuda", "--memory-hash", status=123,
                             environment={"WARPHIVE_FAKE_CUDA": "memory=2147483648"})
         self.assertRegex(done.err, r"do not fit; about \(\d+\) would")
 
