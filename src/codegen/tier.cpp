@@ -14,51 +14,10 @@ namespace {
 // about three milliseconds of one core.
 constexpr std::uint32_t hot_polls = 1000;
 constexpr std::uint32_t most_variants = 256;
-constexpr std::size_t most_queued = 1024;
 // Instructions of a program's first part; each one that follows is twice as large.
 constexpr std::uint64_t first_part = 250;
 
 }  // namespace
-
-CompileQueue::~CompileQueue() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-    waiting_.clear();
-    changed_.notify_all();
-  }
-  for (std::thread& thread : threads_) thread.join();
-}
-
-bool CompileQueue::add(std::shared_ptr<ProgramTier> tier) {
-  const std::lock_guard lock(mutex_);
-  if (waiting_.size() >= most_queued || stopping_) return false;
-  waiting_.push_back(std::move(tier));
-  if (waiting_.size() > idle_ && threads_.size() < most_threads_) {
-    threads_.emplace_back([this] { run(); });
-  }
-  changed_.notify_one();
-  return true;
-}
-
-void CompileQueue::run() {
-  for (;;) {
-    std::shared_ptr<ProgramTier> next;
-    {
-      std::unique_lock lock(mutex_);
-      ++idle_;
-      changed_.wait(lock, [&] { return stopping_ || !waiting_.empty(); });
-      --idle_;
-      if (stopping_) return;
-      const auto first = std::max_element(
-          waiting_.begin(), waiting_.end(),
-          [](const auto& a, const auto& b) { return a->urgency() < b->urgency(); });
-      next = std::move(*first);
-      waiting_.erase(first);
-    }
-    next->run_jobs(stopping_);
-  }
-}
 
 std::shared_ptr<ProgramTier> ProgramTier::make(std::weak_ptr<const void> owner,
                                                const ir::Module& module,
@@ -305,7 +264,7 @@ void ProgramTier::compile_variant(std::uint32_t insn) {
   ++status_.variants;
 }
 
-void ProgramTier::run_jobs(const std::atomic<bool>& stop) {
+void ProgramTier::run(const std::atomic<bool>& stop) {
   const std::shared_ptr<const void> owner = owner_.lock();
   if (owner != nullptr && looks_up_.exchange(false)) (void)use_cached();
   for (;;) {

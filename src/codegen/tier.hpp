@@ -14,11 +14,11 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "abi/native.hpp"
 #include "codegen/cache.hpp"
+#include "codegen/compile_queue.hpp"
 #include "codegen/compiler.hpp"
 #include "ir/encode.hpp"
 #include "ir/module.hpp"
@@ -45,33 +45,6 @@ struct TierStatus {
   bool from_cache = false;
 };
 
-class ProgramTier;
-
-/// Programs that want code, and the threads that get it: first from the cache, then from the
-/// compiler, the hottest program first. Its end drops what waits
-/// and stops what is being made, after the part that LLVM is at. Thread-safe.
-class CompileQueue {
- public:
-  explicit CompileQueue(unsigned threads = 1) : most_threads_(threads) {}
-  ~CompileQueue();
-  CompileQueue(const CompileQueue&) = delete;
-  CompileQueue& operator=(const CompileQueue&) = delete;
-
- private:
-  friend class ProgramTier;
-  /// False where too many wait already.
-  bool add(std::shared_ptr<ProgramTier> tier);
-  void run();
-
-  std::mutex mutex_;  // guards what follows
-  std::condition_variable changed_;
-  std::vector<std::shared_ptr<ProgramTier>> waiting_;
-  std::atomic<bool> stopping_ = false;  // written under the mutex
-  const unsigned most_threads_;
-  unsigned idle_ = 0;
-  std::vector<std::thread> threads_;
-};
-
 /// What tiers share with others.
 struct TierServices {
   std::shared_ptr<CodeCache> cache;   // nullptr: compiled code is not kept
@@ -83,7 +56,7 @@ struct TierServices {
 };
 
 /// Thread-safe. Made by make(); the program that it belongs to is kept alive while code is made.
-class ProgramTier : public std::enable_shared_from_this<ProgramTier> {
+class ProgramTier final : public CompileJob, public std::enable_shared_from_this<ProgramTier> {
  public:
   /// `owner` is what module and encoded are parts of. The program is compiled once lanes have
   /// interpreted it for long enough, and variants where lanes are stopped.
@@ -104,16 +77,16 @@ class ProgramTier : public std::enable_shared_from_this<ProgramTier> {
 
   ProgramTier(std::weak_ptr<const void> owner, const ir::Module& module,
               const ir::EncodedProgram& encoded, TierServices services);
-  ~ProgramTier();
+  ~ProgramTier() override;
+  [[nodiscard]] std::uint32_t urgency() const override;
+  void run(const std::atomic<bool>& stop) override;
 
  private:
   struct Slot : abi::NativeSlot {
     ProgramTier* tier = nullptr;
   };
-  friend class CompileQueue;
   static void want(const abi::NativeSlot* slot, std::uint32_t insn);
   void note(std::uint32_t insn);
-  void run_jobs(const std::atomic<bool>& stop);  // in the queue's thread
   Status compile_until(const std::atomic<bool>* stop);
   void publish();
   Status compile_program(const std::atomic<bool>* stop);
@@ -125,7 +98,6 @@ class ProgramTier : public std::enable_shared_from_this<ProgramTier> {
   Status use(HostObjects objects, std::chrono::steady_clock::time_point start, bool from_cache);
   bool use_cached();  // false where the cache has nothing
   void enqueue();     // under the mutex
-  [[nodiscard]] std::uint32_t urgency() const;
   const Digest& key();
 
   std::weak_ptr<const void> owner_;
