@@ -109,11 +109,15 @@ struct RunParams;
 using HostCallFunction = Exit (*)(const RunParams* params, const Pool* pool, LaneRef lane,
                                   uint32_t host_import, uint64_t* values);
 
+/// RunParams::stop, else 0.
+inline constexpr uint32_t stop_now = 1;    // they end as cancelled
+inline constexpr uint32_t stop_round = 2;  // devices with rounds: they are left for the next one
+
 /// What the `run` kernel gets: each lane goes on from its header's pc until it stops.
 struct RunParams {
   const Pool* pools;
   const LaneRef* lanes;
-  const uint32_t* stop;  // nonzero: stop at the next poll. In device memory, written by the host
+  const uint32_t* stop;  // what lanes do at their next poll. In device memory, written by the host
   HostCallFunction host_call;  // nullptr: every host call parks
   void* host_context;
   uint64_t quantum;  // charge units between polls; on devices the least of them

@@ -8,11 +8,11 @@
 
 namespace warphive::exec {
 
-/// Of a dispatch without a stop word: no. Sees a write by another thread, or by the host into the
-/// memory of its device, soon after it. Thread-safe.
-inline bool stop_raised(const abi::RunParams& run) {
+/// 0 where a dispatch has none. Sees a write by another thread, or by the host into the memory of
+/// its device, soon after it. Thread-safe.
+inline uint32_t stop_word(const abi::RunParams& run) {
   const uint32_t* const word = run.stop;
-  if (word == nullptr) return false;
+  if (word == nullptr) return 0;
 #if defined(__NVPTX__)
   // From the L2 cache, where the host's write arrives: the L1 cache never holds the word, since
   // nothing loads it otherwise. A weak load, since to ptxas a volatile, relaxed or cached-at-L2 one
@@ -21,10 +21,11 @@ inline bool stop_raised(const abi::RunParams& run) {
   // looks here fell apart until the end of the outermost loop (2.3 of 32 lanes active).
   uint32_t value;
   __asm__ volatile("ld.global.L1::no_allocate.u32 %0, [%1];" : "=r"(value) : "l"(word));
-  return value != 0;
+  return value;
 #else
-  return __atomic_load_n(word, __ATOMIC_RELAXED) != 0;
+  return __atomic_load_n(word, __ATOMIC_RELAXED);
 #endif
 }
+inline bool stop_raised(const abi::RunParams& run) { return stop_word(run) == abi::stop_now; }
 
 }  // namespace warphive::exec

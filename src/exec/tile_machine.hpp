@@ -251,7 +251,12 @@ class TileMachine {
         static_cast<uint32_t>(static_cast<uint64_t>(fp_ - context_->stack) / (uint64_t{8} * lanes));
     header.depth = context_->depth;
   }
-  bool stop_raised() const { return exec::stop_raised(*context_->params); }
+  /// Ends the slice where the lane shall be left for the next round.
+  bool stop_raised() {
+    const uint32_t word = exec::stop_word(*context_->params);
+    if (word == abi::stop_round) context_->slice_end = 0;
+    return word == abi::stop_now;
+  }
 #if defined(__NVPTX__)
   abi::Exit serve(uint32_t) { return abi::Exit::parked; }
 #else
