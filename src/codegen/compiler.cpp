@@ -57,28 +57,34 @@ std::string host_target() {
 }
 
 /// Each part bounds what LLVM holds in memory at a time.
+std::vector<std::uint32_t> in_order(const std::vector<std::uint32_t>& first, std::size_t count) {
+  std::vector<std::uint32_t> order;
+  order.reserve(count);
+  std::vector<bool> seen(count);
+  const auto add = [&](std::uint32_t function) {
+    if (!seen[function]) order.push_back(function);
+    seen[function] = true;
+  };
+  for (const std::uint32_t function : first) add(function);
+  for (std::uint32_t i = 0; i < count; ++i) add(i);
+  return order;
+}
+
 class PartCompiler::Parts {
  public:
   Parts(const ir::Module& module, const ir::EncodedProgram& encoded, const CompileLimits& limits,
-        std::unique_ptr<llvm::TargetMachine> machine, bool calls_ahead)
+        std::unique_ptr<llvm::TargetMachine> machine, bool calls_ahead,
+        const std::vector<std::uint32_t>& first)
       : module_(module),
         encoded_(encoded),
         limits_(limits),
         machine_(std::move(machine)),
         analyser_(module),
         calls_ahead_(calls_ahead),
+        order_(in_order(first, module.functions.size())),
         linked_(module.functions.size()),
         start_(Clock::now()) {}
 
-  void order(const std::vector<std::uint32_t>& first) {
-    std::vector<bool> seen(module_.functions.size());
-    const auto add = [&](std::uint32_t function) {
-      if (!seen[function]) order_.push_back(function);
-      seen[function] = true;
-    };
-    for (const std::uint32_t function : first) add(function);
-    for (std::uint32_t i = 0; i < module_.functions.size(); ++i) add(i);
-  }
   [[nodiscard]] bool done() const { return next_ == order_.size() && has_stubs_; }
   [[nodiscard]] const LinkedFunctions& linked() const { return linked_; }
 
@@ -154,7 +160,7 @@ class PartCompiler::Parts {
   std::unique_ptr<llvm::TargetMachine> machine_;
   Analyser analyser_;
   const bool calls_ahead_;  // functions of later parts, by their symbols
-  std::vector<std::uint32_t> order_;
+  const std::vector<std::uint32_t> order_;
   std::size_t next_ = 0;
   bool has_stubs_ = false;
   LinkedFunctions linked_;
@@ -176,8 +182,7 @@ Result<std::unique_ptr<PartCompiler>> PartCompiler::create(
     const ir::Module& module, const ir::EncodedProgram& encoded, const CompileLimits& limits,
     const std::vector<std::uint32_t>& first) {
   WARPHIVE_TRY_ASSIGN(auto machine, make_host_machine());
-  auto parts = std::make_unique<Parts>(module, encoded, limits, std::move(machine), false);
-  parts->order(first);
+  auto parts = std::make_unique<Parts>(module, encoded, limits, std::move(machine), false, first);
   return std::unique_ptr<PartCompiler>(new PartCompiler(std::move(parts)));
 }
 
@@ -195,8 +200,7 @@ void append(HostObjects& objects, HostObjects part) {
 Result<HostObjects> compile_host(const ir::Module& module, const ir::EncodedProgram& encoded,
                                  const CompileLimits& limits) {
   WARPHIVE_TRY_ASSIGN(auto machine, make_host_machine());
-  PartCompiler::Parts parts(module, encoded, limits, std::move(machine), true);
-  parts.order({});
+  PartCompiler::Parts parts(module, encoded, limits, std::move(machine), true, {});
   HostObjects all;
   while (!parts.done()) {
     WARPHIVE_TRY_ASSIGN(HostObjects part, parts.next(part_instructions));

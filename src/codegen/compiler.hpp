@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -45,6 +46,9 @@ struct HostObjects {
 
 /// By function: whether objects that are loaded already define it.
 using LinkedFunctions = std::vector<bool>;
+
+/// Functions 0 to count - 1, those of `first` before the others.
+std::vector<std::uint32_t> in_order(const std::vector<std::uint32_t>& first, std::size_t count);
 
 /// Compiles a program part by part. What a part calls that neither it nor an earlier one defines is
 /// called through abi::NativeTarget, so each part can be used as soon as it is there. `module` is

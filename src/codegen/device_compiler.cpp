@@ -8,7 +8,9 @@
 #include <llvm/Transforms/Scalar/LICM.h>
 
 #include <algorithm>
-#include <span>
+#include <chrono>
+#include <functional>
+#include <set>
 #include <utility>
 
 #include "base/result.hpp"
@@ -23,6 +25,7 @@ namespace {
 
 // About what an IR instruction becomes, with its share of ways out (codegen_ptx_test prints it).
 constexpr std::uint64_t ptx_bytes_per_instruction = 200;
+constexpr std::uint64_t ptx_bytes_per_refusal = 1000;
 // NVPTX multiplies it by 11: what is inlined is a few instructions.
 constexpr int inline_threshold = 5;
 
@@ -133,9 +136,10 @@ bool uses_vectors(const FunctionAnalysis& analysis) {
 
 class DeviceCompiler {
  public:
+  using Take = std::function<Status(std::vector<char> unit)>;
   DeviceCompiler(const ir::Module& module, const ir::EncodedProgram& encoded,
                  const DeviceOptions& options, llvm::TargetMachine& machine,
-                 const TileTarget& target, llvm::CodeGenFileType type)
+                 const TileTarget& target, llvm::CodeGenFileType type, Take take)
       : module_(module),
         encoded_(encoded),
         options_(options),
@@ -143,8 +147,11 @@ class DeviceCompiler {
         target_(target),
         type_(type),
         is_ptx_(type == llvm::CodeGenFileType::AssemblyFile),
+        take_(std::move(take)),
         analyser_(module),
+        order_(in_order(options.first, module.functions.size())),
         functions_(module.functions.size(), Compiled::no),
+        left_out_(module.functions.size()),
         refused_(module.functions.size()),
         wanted_(module.functions.size()),
         resume_instructions_(module.functions.size()) {
@@ -161,31 +168,29 @@ class DeviceCompiler {
       set_machine(emitter.module(), machine_);
       for (std::uint32_t type = 0; type < module_.types.size(); ++type) emitter.add_stubs(type);
       WARPHIVE_TRY_ASSIGN(auto unit, finish(emitter.module()));
-      units.push_back(std::move(unit));
+      WARPHIVE_TRY(take(std::move(unit)));
     }
-    const auto count = static_cast<std::uint32_t>(module_.functions.size());
-    std::uint64_t instructions = 0;
-    for (std::uint32_t first = 0; first < count;) {
+    const char* limit = nullptr;
+    for (std::size_t first = 0; first < order_.size() && limit == nullptr;) {
       std::uint64_t bytes = 0;
-      std::uint32_t last = first;
-      do {
-        const std::uint64_t size = module_.functions[last].code.size();
-        instructions += size;
-        if (instructions > options_.limits.program_instructions) {
-          refused_[last] = "the program is larger than the limit";
-        }
+      std::size_t last = first;
+      for (; last < order_.size() && bytes < options_.unit_bytes; ++last) {
+        const std::uint64_t size = size_of(module_.functions[order_[last]]);
+        instructions_ += size;
+        limit = exhausted();
+        if (limit != nullptr) break;
         bytes += size * ptx_bytes_per_instruction;
-        ++last;
-      } while (last < count && bytes < options_.unit_bytes);
-      WARPHIVE_TRY(compile(first, last));
+      }
+      if (last != first) WARPHIVE_TRY(compile(first, last));
       first = last;
+      for (; limit != nullptr && last < order_.size(); ++last) leave_out(order_[last], limit);
     }
     std::sort(resumes.begin(), resumes.end());
-    return {};
+    return add_refusals();
   }
 
   /// What finds the code: an abi::NativeCode and its arrays.
-  Result<std::vector<char>> tables() {
+  Status tables() {
     llvm::LLVMContext context;
     Emitter emitter({&module_, &encoded_}, context, "tables", target_);
     llvm::Module& unit = emitter.module();
@@ -208,8 +213,10 @@ class DeviceCompiler {
     auto* target_type = llvm::StructType::get(context, {pointer, pointer, i32, i32});
     for (std::uint32_t i = 0; i < functions_.size(); ++i) {
       const std::uint32_t type = module_.functions[i].type;
+      llvm::Function* code =
+          left_out_[i] ? emitter.declare_refusal(type) : emitter.declare_function(i);
       items.push_back(llvm::ConstantStruct::get(
-          target_type, {emitter.declare_function(i), emitter.declare_thunk(type), number(type),
+          target_type, {code, emitter.declare_thunk(type), number(type),
                         number(static_cast<std::uint64_t>(functions_[i]))}));
     }
     llvm::Constant* targets = array(items, target_type, "targets");
@@ -227,22 +234,69 @@ class DeviceCompiler {
                                   {targets, all_resumes, number(resumes.size()), number(1)}),
         native_code_symbol, nullptr, llvm::GlobalValue::NotThreadLocal, NvptxTarget::global_space);
     native->setAlignment(llvm::Align(8));
-    return generate(unit, machine_, type_);
+    WARPHIVE_TRY_ASSIGN(auto made, generate(unit, machine_, type_));
+    return take(std::move(made));
   }
 
   [[nodiscard]] std::vector<Compiled> take_functions() { return std::move(functions_); }
 
-  std::vector<std::vector<char>> units;
   std::vector<std::uint32_t> resumes;
   std::vector<std::string> reasons;
+  bool ran_out = false;
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   [[nodiscard]] bool is_stopped() const {
     return options_.limits.stop != nullptr && options_.limits.stop->load(std::memory_order_relaxed);
   }
 
-  /// Functions first to last - 1 as one unit, or as several where one would be too large.
-  Status compile(std::uint32_t first, std::uint32_t last) {
+  /// Why nothing more of the program is compiled; nullptr if more is.
+  const char* exhausted() {
+    const CompileLimits& limits = options_.limits;
+    if (instructions_ > limits.program_instructions) return "the program is larger than the limit";
+    if (code_bytes_ > limits.code_bytes) return "the program's code is larger than the limit";
+    const std::chrono::duration<double> taken = Clock::now() - start_;
+    if (limits.seconds <= 0 || taken.count() <= limits.seconds) return nullptr;
+    ran_out = true;
+    return "compiling the program takes longer than the limit";
+  }
+
+  Status take(std::vector<char> unit) {
+    if (is_stopped()) {
+      return base::error(ErrorCode::cancelled, ErrorPhase::codegen, "Compilation was stopped.");
+    }
+    code_bytes_ += unit.size();
+    return take_(std::move(unit));
+  }
+
+  void leave_out(std::uint32_t function, const char* reason) {
+    left_out_[function] = true;
+    reasons.push_back(fmt::format("function {}: {}", function, reason));
+  }
+
+  /// For functions that are left out and that others call.
+  Status add_refusals() {
+    for (auto next = called_.begin(); next != called_.end();) {
+      llvm::LLVMContext context;
+      Emitter emitter({&module_, &encoded_}, context, "refusals", target_);
+      set_machine(emitter.module(), machine_);
+      std::uint64_t bytes = 0;
+      for (; next != called_.end() && bytes < options_.unit_bytes; ++next) {
+        if (!left_out_[*next]) continue;
+        emitter.add_refusal(*next);
+        bytes += ptx_bytes_per_refusal;
+      }
+      if (bytes == 0) break;
+      WARPHIVE_TRY_ASSIGN(auto unit, finish(emitter.module()));
+      WARPHIVE_TRY(take(std::move(unit)));
+    }
+    return {};
+  }
+
+  /// The functions of an order from first to last - 1 as one unit, or as several where one would be
+  /// too large.
+  Status compile(std::size_t first, std::size_t last) {
     for (;;) {
       if (is_stopped()) {
         return base::error(ErrorCode::cancelled, ErrorPhase::codegen, "Compilation was stopped.");
@@ -253,33 +307,39 @@ class DeviceCompiler {
       if (options_.lists_offsets) emitter.mark_offsets();
       std::vector<std::uint32_t> places;
       std::vector<Compiled> kinds;
-      for (std::uint32_t i = first; i < last; ++i) kinds.push_back(add(emitter, i, places));
+      for (std::size_t i = first; i < last; ++i) kinds.push_back(add(emitter, order_[i], places));
       const std::size_t refused = refusals_;
       WARPHIVE_TRY_ASSIGN(auto unit, finish(emitter.module()));
       if (refusals_ != refused) continue;  // again, without those that cannot be
       if (is_ptx_ && unit.size() > options_.most_unit_bytes) {
         if (last - first == 1) {
-          if (wanted_[first].empty() && resume_instructions_[first] == 0) {
-            refuse(first, "its PTX is larger than the limit");
+          const std::uint32_t function = order_[first];
+          if (wanted_[function].empty() && resume_instructions_[function] == 0) {
+            refuse(function, "its PTX is larger than the limit");
           } else {
-            wanted_[first].clear();
-            no_resumes_.push_back(first);
+            wanted_[function].clear();
+            no_resumes_.push_back(function);
           }
           continue;
         }
-        const std::uint32_t middle = first + (last - first) / 2;
+        const std::size_t middle = first + (last - first) / 2;
         WARPHIVE_TRY(compile(first, middle));
         return compile(middle, last);
       }
-      for (std::uint32_t i = first; i < last; ++i) {
-        functions_[i] = kinds[i - first];
-        if (functions_[i] == Compiled::no) {
-          reasons.push_back(fmt::format("function {}: {}", i, refused_[i]));
+      for (std::size_t i = first; i < last; ++i) {
+        const std::uint32_t function = order_[i];
+        functions_[function] = kinds[i - first];
+        if (functions_[function] == Compiled::no) {
+          reasons.push_back(fmt::format("function {}: {}", function, refused_[function]));
         }
       }
       resumes.insert(resumes.end(), places.begin(), places.end());
-      units.push_back(std::move(unit));
-      return {};
+      for (const llvm::Function& f : emitter.module()) {
+        const std::uint32_t function =
+            f.isDeclaration() && !f.use_empty() ? function_of(f.getName()) : ir::none;
+        if (function != ir::none) called_.insert(function);
+      }
+      return take(std::move(unit));
     }
   }
 
@@ -347,13 +407,17 @@ class DeviceCompiler {
     }
   }
 
+  /// The function that a symbol is of.
+  [[nodiscard]] static std::uint32_t function_of(llvm::StringRef symbol) {
+    std::uint32_t number = ir::none;
+    const bool is_one = symbol.consume_front("f") && !symbol.getAsInteger(10, number);
+    return is_one ? number : ir::none;
+  }
   /// The function of the program that a symbol belongs to.
   [[nodiscard]] std::uint32_t owner(llvm::StringRef symbol) const {
     std::uint32_t number = ir::none;
-    if (symbol.empty() || symbol.drop_front().getAsInteger(10, number)) return ir::none;
-    if (symbol.front() == 'f') return number;
-    if (symbol.front() == 'r') return ir::locate(encoded_, number).function;
-    return ir::none;
+    const bool is_resume = symbol.consume_front("r") && !symbol.getAsInteger(10, number);
+    return is_resume ? ir::locate(encoded_, number).function : function_of(symbol);
   }
 
   /// Functions that turn out to be impossible are refused; what is returned is then of no use.
@@ -396,8 +460,15 @@ class DeviceCompiler {
   const TileTarget& target_;
   const llvm::CodeGenFileType type_;
   const bool is_ptx_;
+  const Take take_;
+  const Clock::time_point start_ = Clock::now();
   Analyser analyser_;
+  const std::vector<std::uint32_t> order_;  // of functions
   std::vector<Compiled> functions_;
+  std::vector<bool> left_out_;      // by function: beyond a limit, and in no unit
+  std::set<std::uint32_t> called_;  // functions, by other units than their own
+  std::uint64_t instructions_ = 0;  // of functions that were looked at
+  std::uint64_t code_bytes_ = 0;
   std::vector<std::string> refused_;                // by function: why it is not compiled
   std::vector<std::vector<std::uint32_t>> wanted_;  // by function: where it shall go on
   std::vector<std::uint32_t> no_resumes_;           // functions that are too large with them
@@ -409,22 +480,32 @@ class DeviceCompiler {
 }  // namespace
 
 Result<PtxProgram> compile_ptx(const ir::Module& module, const ir::EncodedProgram& encoded,
-                               const DeviceOptions& options) {
+                               const DeviceOptions& options, const TakeUnit& take) {
   WARPHIVE_TRY_ASSIGN(const auto machine, make_ptx_machine());
   const NvptxTarget target(module, options.shape);
   DeviceCompiler compiler(module, encoded, options, *machine, target,
-                          llvm::CodeGenFileType::AssemblyFile);
+                          llvm::CodeGenFileType::AssemblyFile, [&](const std::vector<char>& unit) {
+                            const std::string_view text(unit.data(), unit.size());
+                            return options.lists_offsets ? take(listed_ptx(text)) : take(text);
+                          });
   WARPHIVE_TRY(compiler.run());
-  WARPHIVE_TRY_ASSIGN(auto tables, compiler.tables());
-  compiler.units.push_back(std::move(tables));
+  WARPHIVE_TRY(compiler.tables());
   PtxProgram program;
-  for (const std::vector<char>& unit : compiler.units) {
-    const std::string_view text(unit.data(), unit.size());
-    program.units.push_back(options.lists_offsets ? listed_ptx(text) : std::string(text));
-  }
   program.functions = compiler.take_functions();
   program.resumes = std::move(compiler.resumes);
   program.reasons = std::move(compiler.reasons);
+  program.ran_out = compiler.ran_out;
+  return program;
+}
+
+Result<PtxProgram> compile_ptx(const ir::Module& module, const ir::EncodedProgram& encoded,
+                               const DeviceOptions& options) {
+  std::vector<std::string> units;
+  auto program = compile_ptx(module, encoded, options, [&](std::string_view unit) {
+    units.emplace_back(unit);
+    return Status();
+  });
+  if (program) program->units = std::move(units);
   return program;
 }
 
@@ -435,14 +516,17 @@ Result<HostObjects> compile_sim(const ir::Module& module, const ir::EncodedProgr
                                     .processor = llvm::sys::getHostCPUName().str(),
                                     .features = ""}));
   const SimTarget target(module, options.shape);
-  DeviceCompiler compiler(module, encoded, options, *machine, target,
-                          llvm::CodeGenFileType::ObjectFile);
-  WARPHIVE_TRY(compiler.run());
   HostObjects objects;
-  objects.objects = std::move(compiler.units);
+  DeviceCompiler compiler(module, encoded, options, *machine, target,
+                          llvm::CodeGenFileType::ObjectFile, [&](std::vector<char> unit) {
+                            objects.objects.push_back(std::move(unit));
+                            return Status();
+                          });
+  WARPHIVE_TRY(compiler.run());
   objects.functions = compiler.take_functions();
   objects.resumes = std::move(compiler.resumes);
   objects.reasons = std::move(compiler.reasons);
+  objects.ran_out = compiler.ran_out;
   return objects;
 }
 
@@ -452,7 +536,7 @@ Result<std::string> list_ptx(const ir::Module& module, const ir::EncodedProgram&
   const DeviceOptions options;
   const NvptxTarget target(module, options.shape);
   DeviceCompiler compiler(module, encoded, options, *machine, target,
-                          llvm::CodeGenFileType::AssemblyFile);
+                          llvm::CodeGenFileType::AssemblyFile, nullptr);
   llvm::LLVMContext context;
   Emitter emitter({&module, &encoded}, context, "function", target);
   set_machine(emitter.module(), *machine);

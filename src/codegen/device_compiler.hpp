@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "abi/tile.hpp"
@@ -16,7 +18,9 @@ namespace warphive::codegen {
 
 struct DeviceOptions {
   abi::TileShape shape;
-  CompileLimits limits;
+  CompileLimits limits;  // what takes units counts as well; bytes are those of units
+  /// Functions in the order in which code is wanted; the others follow.
+  std::vector<std::uint32_t> first;
   /// Instructions at which lanes were stopped: variants that go on there, or at the header of the
   /// loop around, are part of the code.
   std::vector<std::uint32_t> resumes;
@@ -39,9 +43,15 @@ struct PtxProgram {
   std::vector<Compiled> functions;     // by function
   std::vector<std::uint32_t> resumes;  // ascending
   std::vector<std::string> reasons;    // why functions stay interpreted, "function N: …"
+  bool ran_out = false;                // of time: another try might compile more
 };
 inline constexpr const char* native_code_symbol = "warphive_native";
-/// Requirements and errors as for compile_host.
+/// Gets a unit as soon as it is made, so that it can be assembled before the next one is begun.
+using TakeUnit = std::function<Status(std::string_view unit)>;
+/// Without `units`, which `take` got; its errors are returned. Other requirements and errors as for
+/// compile_host.
+Result<PtxProgram> compile_ptx(const ir::Module& module, const ir::EncodedProgram& encoded,
+                               const DeviceOptions& options, const TakeUnit& take);
 Result<PtxProgram> compile_ptx(const ir::Module& module, const ir::EncodedProgram& encoded,
                                const DeviceOptions& options = {});
 

@@ -55,6 +55,7 @@ class Emitter {
   void add_refusal(std::uint32_t function);
   // Code of other modules, with the types that it has there: linkers look at them.
   llvm::Function* declare_function(std::uint32_t function);
+  llvm::Function* declare_refusal(std::uint32_t type);  // what stands for functions without code
   llvm::Function* declare_thunk(std::uint32_t type);
   llvm::Function* declare_resume(std::uint32_t insn);
   [[nodiscard]] llvm::Module& module() { return *module_; }

@@ -115,6 +115,9 @@ llvm::Function* Emitter::declare_function(std::uint32_t function) {
   const std::uint32_t type = source_.module->functions[function].type;
   return types_->declare_guest(function_symbol(function), types_->function(type));
 }
+llvm::Function* Emitter::declare_refusal(std::uint32_t type) {
+  return types_->declare_guest(refuse_symbol(type), types_->function(type));
+}
 llvm::Function* Emitter::declare_thunk(std::uint32_t type) {
   return types_->declare(thunk_symbol(type), types_->thunk());
 }

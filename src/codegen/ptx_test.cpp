@@ -3,8 +3,13 @@
 // by tests/ptx.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <iterator>
 #include <regex>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "codegen/device_compiler.hpp"
 #include "exec/testing.hpp"
@@ -272,6 +277,98 @@ TEST(Ptx, UnitsAreBoundedAndWhatIsTooLargeStaysInterpreted) {
   for (const std::string& reason : small.reasons) {
     EXPECT_NE(reason.find("its PTX is larger than the limit"), std::string::npos) << reason;
   }
+}
+
+/// Functions that some unit calls and none defines.
+std::vector<std::string> missing(const PtxProgram& program) {
+  const std::string text = all(program);
+  const std::regex symbol(R"(\n(\.extern|\.visible) \.func[^{;]*?\s(f\d+)\s*\()");
+  std::set<std::string> wanted;
+  std::set<std::string> defined;
+  for (std::sregex_iterator at(text.begin(), text.end(), symbol), end; at != end; ++at) {
+    ((*at)[1] == ".extern" ? wanted : defined).insert((*at)[2]);
+  }
+  EXPECT_FALSE(wanted.empty());
+  std::vector<std::string> names;
+  std::set_difference(wanted.begin(), wanted.end(), defined.begin(), defined.end(),
+                      std::back_inserter(names));
+  return names;
+}
+
+/// Each function calls the one before it.
+ir::Module chain(std::uint32_t functions) {
+  ir::Module module;
+  for (std::uint32_t i = 0; i < functions; ++i) {
+    FunctionBuilder f(module, exec::testing::type(1, 1), 0, 1);
+    f.charge(1);
+    if (i != 0) f.op(Op::call, f.local(0), 0, 0, i - 1);
+    f.op(Op::add64, 0, 0, 0).ret();
+  }
+  return module;
+}
+
+TEST(Ptx, BeyondALimitFunctionsStayInterpreted) {
+  constexpr std::uint32_t functions = 12;
+  const ir::Module module = chain(functions);
+  DeviceOptions options;
+  options.unit_bytes = 1;  // one function each
+  const PtxProgram whole = compiled(module, options);
+  EXPECT_EQ(missing(whole), std::vector<std::string>{});
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < 6; ++i) bytes += whole.units[i].size();  // stubs, five functions
+
+  const auto expect_some = [&](const PtxProgram& program, const char* reason) {
+    const auto made = std::count(program.functions.begin(), program.functions.end(), Compiled::yes);
+    EXPECT_GT(made, 0);
+    EXPECT_EQ(program.reasons.size(), functions - static_cast<std::size_t>(made));
+    ASSERT_FALSE(program.reasons.empty());
+    EXPECT_NE(program.reasons[0].find(reason), std::string::npos) << program.reasons[0];
+    EXPECT_EQ(missing(program), std::vector<std::string>{});
+    expect_sound(all(program));
+  };
+  // From the last one on, so that what is compiled calls what is not.
+  for (std::uint32_t i = functions; i-- > 0;) options.first.push_back(i);
+  DeviceOptions small = options;
+  small.limits.code_bytes = bytes;
+  const PtxProgram few = compiled(module, small);
+  expect_some(few, "the program's code is larger than the limit");
+  EXPECT_EQ(few.functions[functions - 1], Compiled::yes);
+  EXPECT_EQ(few.functions[0], Compiled::no);
+  EXPECT_FALSE(few.ran_out);
+  small = options;
+  small.limits.program_instructions = 3 * size_of(module.functions[1]);
+  expect_some(compiled(module, small), "the program is larger than the limit");
+
+  DeviceOptions late = options;
+  late.limits.seconds = 1e-9;
+  const PtxProgram none = compiled(module, late);
+  EXPECT_TRUE(none.ran_out);
+  EXPECT_EQ(none.functions, std::vector<Compiled>(functions, Compiled::no));
+  EXPECT_NE(none.reasons[0].find("takes longer than the limit"), std::string::npos);
+  EXPECT_EQ(none.units.size(), 2U) << "stubs and tables";
+}
+
+TEST(Ptx, UnitsAreTakenOneByOne) {
+  const ir::Module module = chain(4);
+  const Result<ir::EncodedProgram> encoded = ir::encode(module);
+  std::atomic<bool> stop = false;
+  DeviceOptions options;
+  options.unit_bytes = 1;
+  options.limits.stop = &stop;
+  std::size_t units = 0;
+  const auto stopped = compile_ptx(module, *encoded, options, [&](std::string_view) {
+    stop = ++units == 2;
+    return Status();
+  });
+  EXPECT_EQ(units, 2U);
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().code(), ErrorCode::cancelled);
+  stop = false;
+  const auto refused = compile_ptx(module, *encoded, options, [](std::string_view) {
+    return Status(tl::unexpected(Error(ErrorCode::unavailable, ErrorPhase::codegen, "No.")));
+  });
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message(), "No.");
 }
 
 TEST(Ptx, RandomProgramsAreSound) {

@@ -21,7 +21,14 @@ TileCode compile(const ir::Module& module, const ir::EncodedProgram& encoded,
   options.shape = shape;
   // On the wide layout lanes are interpreted at times.
   constexpr std::uint32_t few = 3;
-  if (shape.lanes != exec::tile_shapes[0].lanes) options.resumes_per_function = few;
+  if (shape.lanes != exec::tile_shapes[0].lanes) {
+    options.resumes_per_function = few;
+    std::uint64_t size = 0;
+    for (const ir::Function& function : module.functions) size += codegen::size_of(function);
+    // Of large ones the end is left out, and called.
+    constexpr std::uint64_t large = 500;
+    if (size > large) options.limits.program_instructions = size / 4 * 3;
+  }
   options.resume_instructions = ~std::uint64_t{0};
   const Result<codegen::HostObjects> objects = codegen::compile_sim(module, encoded, options);
   if (!objects) base::check_failed(objects.error().describe().c_str());

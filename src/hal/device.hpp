@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "warphive/error.hpp"
 
@@ -28,9 +29,8 @@ using HostKernel = void (*)(const void* params, std::uint32_t first, std::uint32
 struct KernelImage {
   HostKernel host[kernel_count] = {};
   const char* ptx = nullptr;  // entries `warphive_` + name: parameters, then the number of lanes
-  std::span<const std::string_view> parts;  // the same as relocatable PTX, to be linked
-  std::span<const std::byte> binary;  // what Executable::binary() gave where code_kind was the same
-  std::uint32_t registers = 0;        // most that a lane of `ptx` or `parts` may have; 0: no limit
+  std::span<const std::byte> binary;  // what Linker::finish() gave where code_kind was the same
+  std::uint32_t registers = 0;        // most that a lane of `ptx` may have; 0: no limit
 };
 
 struct DeviceInfo {
@@ -43,7 +43,7 @@ struct DeviceInfo {
   std::uint32_t schedulers = 0;        // warps that can issue at once; 0: there are no warps
   bool reads_host_memory = true;       // kernels read all host memory, at its own addresses
   std::string code_kind;               // of binaries, which load on devices of the same kind only
-  std::uint32_t lane_stack_bytes = 0;  // that code of linked parts has for calls, in each lane
+  std::uint32_t lane_stack_bytes = 0;  // that linked code has for calls, in each lane
 };
 
 class Device;
@@ -105,8 +105,17 @@ class Executable {
     return tl::unexpected(Error(ErrorCode::not_found, ErrorPhase::none,
                                 std::string("The executable has no variable (") + symbol + ")."));
   }
-  /// What the image's parts were linked to; empty where it had none.
-  [[nodiscard]] virtual std::span<const std::byte> binary() const { return {}; }
+};
+
+/// Kernels on their way from relocatable PTX to a binary. Used by one thread at a time; must not
+/// outlive its device. Errors: out_of_memory, and unavailable with what the compiler says.
+class Linker {
+ public:
+  virtual ~Linker() = default;
+  /// Compiles it, which may take seconds.
+  virtual Status add(std::string_view part) = 0;
+  /// KernelImage::binary of all parts. The last call.
+  virtual Result<std::vector<std::byte>> finish() = 0;
 };
 
 /// A place on a queue's timeline, reached when all work submitted before it has run.
@@ -153,7 +162,15 @@ class Device {
   [[nodiscard]] virtual std::uint64_t reservable_bytes() const = 0;
   /// Zeroed. Error out_of_memory with what was asked and what there is.
   virtual Result<Buffer> allocate(std::uint64_t bytes, Placement placement) = 0;
+  /// May wait for kernels that run: what a thread loads while its own do can take as long as they.
   virtual Result<std::unique_ptr<Executable>> load(const KernelImage& image) = 0;
+  /// `registers`: most that a lane may have; 0: no limit. Compiling waits for nothing that the
+  /// device does. Error unavailable where the device does not compile.
+  virtual Result<std::unique_ptr<Linker>> create_linker(std::uint32_t registers) {
+    static_cast<void>(registers);
+    return tl::unexpected(Error(ErrorCode::unavailable, ErrorPhase::codegen,
+                                "The device (" + info().name + ") does not compile."));
+  }
   virtual Result<std::unique_ptr<Queue>> create_queue() = 0;
   /// Writes a word at once, ahead of what queues hold: kernels that run see it soon.
   virtual Status write_now(Buffer& buffer, std::uint64_t offset, std::uint32_t value) = 0;

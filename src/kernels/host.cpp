@@ -150,9 +150,6 @@ void each_lane(const void* raw, std::uint32_t first, std::uint32_t last) {
   for (std::uint32_t lane = first; lane < last; ++lane) lane_program(params, lane);
 }
 
-// Of a lane on a GPU: a lane more in flight is worth the spills, which lie on slow paths.
-constexpr std::uint32_t most_registers = 64;
-
 }  // namespace
 
 hal::KernelImage kernel_image() {
@@ -165,27 +162,16 @@ hal::KernelImage kernel_image() {
   set(hal::KernelId::gather, each_lane<MoveLanes, gather_lane<Contiguous>>);
   set(hal::KernelId::scatter, each_lane<MoveLanes, scatter_lane<Contiguous>>);
   image.ptx = cuda_kernels_ptx;
-  image.registers = most_registers;
+  image.registers = lane_registers;
   return image;
 }
 
-std::vector<std::string_view> compiled_parts(std::span<const std::string> units) {
-  std::vector<std::string_view> parts = {tile_native_ptx};
-  parts.insert(parts.end(), units.begin(), units.end());
-  return parts;
-}
-
-hal::KernelImage compiled_image(std::span<const std::string_view> parts) {
-  hal::KernelImage image;
-  image.parts = parts;
-  image.registers = most_registers;
-  return image;
-}
+std::string_view compiled_part() { return tile_native_ptx; }
 
 hal::KernelImage compiled_image(std::span<const std::byte> binary) {
   hal::KernelImage image;
   image.binary = binary;
-  image.registers = most_registers;
+  image.registers = lane_registers;
   return image;
 }
 

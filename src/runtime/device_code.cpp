@@ -23,8 +23,8 @@ codegen::Digest digest(const ir::Module& module, const ir::EncodedProgram& encod
                        const hal::DeviceInfo& info, const codegen::CompileLimits& limits) {
   return codegen::program_digest(
       module, encoded,
-      fmt::format("linked for {}, up to {} {} {}", info.code_kind, limits.program_instructions,
-                  limits.function.instructions, limits.function.slot_records));
+      fmt::format("linked for {}, up to {} {} {} {}", info.code_kind, limits.program_instructions,
+                  limits.code_bytes, limits.function.instructions, limits.function.slot_records));
 }
 
 /// An entry of the cache holds the linked binary as its only object.
@@ -33,20 +33,23 @@ bool is_whole(const codegen::HostObjects& entry, const ir::Module& module) {
 }
 
 Result<codegen::HostObjects> compile(const ir::Module& module, const ir::EncodedProgram& encoded,
-                                     hal::Device& device, const codegen::CompileLimits& limits,
-                                     std::unique_ptr<hal::Executable>& executable) {
+                                     hal::Device& device, const codegen::CompileLimits& limits) {
   codegen::DeviceOptions options;
   options.limits = limits;
-  WARPHIVE_TRY_ASSIGN(codegen::PtxProgram ptx, codegen::compile_ptx(module, encoded, options));
-  const std::vector<std::string_view> parts = kernels::compiled_parts(ptx.units);
-  WARPHIVE_TRY_ASSIGN(executable, device.load(kernels::compiled_image(parts)));
-  const std::span<const std::byte> binary = executable->binary();
+  WARPHIVE_TRY_ASSIGN(const auto linker, device.create_linker(kernels::lane_registers));
+  WARPHIVE_TRY(linker->add(kernels::compiled_part()));
+  WARPHIVE_TRY_ASSIGN(codegen::PtxProgram program,
+                      codegen::compile_ptx(module, encoded, options, [&](std::string_view unit) {
+                        return linker->add(unit);
+                      }));
+  WARPHIVE_TRY_ASSIGN(const std::vector<std::byte> binary, linker->finish());
   const auto* first = reinterpret_cast<const char*>(binary.data());
   codegen::HostObjects made;
   made.objects.emplace_back(first, first + binary.size());
-  made.functions = std::move(ptx.functions);
-  made.resumes = std::move(ptx.resumes);
-  made.reasons = std::move(ptx.reasons);
+  made.functions = std::move(program.functions);
+  made.resumes = std::move(program.resumes);
+  made.reasons = std::move(program.reasons);
+  made.ran_out = program.ran_out;
   return made;
 }
 
@@ -74,9 +77,12 @@ Result<std::shared_ptr<const DeviceCode>> make_device_code(
   code->status.from_cache = code->executable != nullptr;
   if (code->executable == nullptr) {
     if (compiles == Compile::never) return std::shared_ptr<const DeviceCode>();
-    WARPHIVE_TRY_ASSIGN(made, compile(module, encoded, *device, services.limits, code->executable));
+    WARPHIVE_TRY_ASSIGN(made, compile(module, encoded, *device, services.limits));
+    const std::vector<char>& binary = made.objects.front();
+    WARPHIVE_TRY_ASSIGN(code->executable,
+                        device->load(kernels::compiled_image(std::as_bytes(std::span(binary)))));
     // A cache that cannot be written costs the next run its start, and this one nothing.
-    if (services.cache != nullptr && !made.objects.front().empty()) {
+    if (services.cache != nullptr && !made.ran_out) {
       (void)services.cache->store(*key, made);
     }
   }

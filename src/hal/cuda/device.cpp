@@ -151,11 +151,8 @@ class Timelines {
 class CudaExecutable final : public Executable {
  public:
   CudaExecutable(std::shared_ptr<const Context> context, CuModule module,
-                 std::array<CuFunction, kernel_count> functions, std::vector<std::byte> binary)
-      : context_(std::move(context)),
-        module_(module),
-        functions_(functions),
-        binary_(std::move(binary)) {}
+                 std::array<CuFunction, kernel_count> functions)
+      : context_(std::move(context)), module_(module), functions_(functions) {}
   ~CudaExecutable() override { (void)context_->call(context_->driver->module_unload, "", module_); }
   [[nodiscard]] CuFunction function(KernelId id) const {
     const auto index = static_cast<std::size_t>(id);
@@ -168,13 +165,62 @@ class CudaExecutable final : public Executable {
                                 &bytes, module_, symbol));
     return pointer;
   }
-  [[nodiscard]] std::span<const std::byte> binary() const override { return binary_; }
 
  private:
   std::shared_ptr<const Context> context_;
   CuModule module_;
   std::array<CuFunction, kernel_count> functions_;
-  std::vector<std::byte> binary_;
+};
+
+class CudaLinker final : public Linker {
+ public:
+  CudaLinker(std::shared_ptr<const Context> context, std::uint32_t registers)
+      : context_(std::move(context)),
+        values_{as_pointer(registers == 0 ? most_registers : registers), log_.data(),
+                as_pointer(log_.size() - 1)} {}
+  ~CudaLinker() override {
+    if (link_ != nullptr) (void)context_->call(context_->driver->link_destroy, "", link_);
+  }
+  Status create() {
+    return context_->call(context_->driver->link_create, what, 3u, options_.data(), values_.data(),
+                          &link_);
+  }
+  Status add(std::string_view part) override {
+    // It wants the zero behind the text too.
+    std::string text(part);
+    Status status = context_->call(context_->driver->link_add, what, link_, jit_input_ptx,
+                                   static_cast<void*>(text.data()), text.size() + 1, "part", 0u,
+                                   static_cast<int*>(nullptr), static_cast<void**>(nullptr));
+    if (!status) return explain(status.error());
+    return status;
+  }
+  Result<std::vector<std::byte>> finish() override {
+    void* made = nullptr;
+    std::size_t bytes = 0;
+    const Status status =
+        context_->call(context_->driver->link_complete, what, link_, &made, &bytes);
+    if (!status) return explain(status.error());
+    const auto* first = static_cast<const std::byte*>(made);
+    return std::vector<std::byte>(first, first + bytes);
+  }
+
+ private:
+  static constexpr const char* what = "Linking kernels";
+  [[nodiscard]] tl::unexpected<Error> explain(const Error& error) const {
+    std::string text = log_.data();
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    const ErrorCode code = error.code() == ErrorCode::out_of_memory ? ErrorCode::out_of_memory
+                                                                    : ErrorCode::unavailable;
+    return base::error(code, ErrorPhase::codegen, "{}{}", error.message(),
+                       text.empty() ? text : " The driver says: " + text);
+  }
+
+  std::shared_ptr<const Context> context_;
+  // The driver keeps pointers to these while there is a link.
+  std::array<char, 4096> log_ = {};
+  std::array<int, 3> options_ = {jit_max_registers, jit_error_log, jit_error_log_bytes};
+  std::array<void*, 3> values_;
+  CuLink link_ = nullptr;
 };
 
 Status check_range(const Buffer& buffer, std::uint64_t offset, std::uint64_t bytes) {
@@ -318,10 +364,7 @@ class CudaDevice final : public Device {
   }
   Result<std::unique_ptr<Executable>> load(const KernelImage& image) override {
     const Driver& driver = *context_->driver;
-    std::vector<std::byte> binary(image.binary.begin(), image.binary.end());
-    if (binary.empty() && !image.parts.empty()) {
-      WARPHIVE_TRY_ASSIGN(binary, link(image));
-    }
+    const std::span<const std::byte> binary = image.binary;
     if (!binary.empty()) {
       const std::optional<std::uint32_t> frame = largest_frame(binary);
       if (!frame || *frame > largest_frame_bytes) {
@@ -351,7 +394,12 @@ class CudaDevice final : public Device {
                          "Loading kernel ({}) failed: CUDA error {}.", name,
                          driver.describe(found));
     }
-    return std::make_unique<CudaExecutable>(context_, module, functions, std::move(binary));
+    return std::make_unique<CudaExecutable>(context_, module, functions);
+  }
+  Result<std::unique_ptr<Linker>> create_linker(std::uint32_t registers) override {
+    auto linker = std::make_unique<CudaLinker>(context_, registers);
+    WARPHIVE_TRY(linker->create());
+    return Result<std::unique_ptr<Linker>>(std::move(linker));
   }
   Result<std::unique_ptr<Queue>> create_queue() override {
     CuStream stream = nullptr;
@@ -390,45 +438,6 @@ class CudaDevice final : public Device {
   }
 
  private:
-  Result<std::vector<std::byte>> link(const KernelImage& image) {
-    const Driver& driver = *context_->driver;
-    std::array<char, 4096> log = {};
-    int options[] = {jit_max_registers, jit_error_log, jit_error_log_bytes};
-    void* values[] = {as_pointer(image.registers == 0 ? most_registers : image.registers),
-                      log.data(), as_pointer(log.size() - 1)};
-    CuLink link = nullptr;
-    WARPHIVE_TRY(context_->call(driver.link_create, "Linking kernels", 3u,
-                                static_cast<int*>(options), static_cast<void**>(values), &link));
-    Status status;
-    for (const std::string_view part : image.parts) {
-      if (!status) break;
-      // It wants the zero behind the text too.
-      std::string text(part);
-      status = context_->call(driver.link_add, "Linking kernels", link, jit_input_ptx,
-                              static_cast<void*>(text.data()), text.size() + 1, "part", 0u,
-                              static_cast<int*>(nullptr), static_cast<void**>(nullptr));
-    }
-    void* made = nullptr;
-    std::size_t bytes = 0;
-    if (status) {
-      status = context_->call(driver.link_complete, "Linking kernels", link, &made, &bytes);
-    }
-    std::vector<std::byte> binary;
-    if (status) {
-      const auto* first = static_cast<const std::byte*>(made);
-      binary.assign(first, first + bytes);
-    }
-    (void)context_->call(driver.link_destroy, "", link);
-    if (status) return binary;
-    std::string text = log.data();
-    std::replace(text.begin(), text.end(), '\n', ' ');
-    const ErrorCode code = status.error().code() == ErrorCode::out_of_memory
-                               ? ErrorCode::out_of_memory
-                               : ErrorCode::unavailable;
-    return base::error(code, ErrorPhase::codegen, "{}{}", status.error().message(),
-                       text.empty() ? text : " The driver says: " + text);
-  }
-
   [[nodiscard]] std::uint64_t allowed() const {
     const std::uint64_t used = reserved_.load();
     return used <= info_.reserve_bytes ? info_.reserve_bytes - used : 0;
