@@ -19,6 +19,32 @@ constexpr std::uint64_t first_part = 250;
 
 }  // namespace
 
+std::vector<std::uint32_t> hottest_functions(const ir::Module& module,
+                                             const ir::EncodedProgram& encoded,
+                                             std::span<const std::uint32_t> samples) {
+  std::vector<std::uint32_t> found(module.functions.size());
+  std::vector<std::uint32_t> order;
+  for (const std::uint32_t insn : samples) {
+    const ir::Location at = ir::locate(encoded, insn);
+    if (at.function != ir::none && found[at.function]++ == 0) order.push_back(at.function);
+  }
+  std::vector<double> gain(module.functions.size());
+  for (const std::uint32_t function : order) {
+    gain[function] = found[function] / static_cast<double>(size_of(module.functions[function]) + 1);
+  }
+  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return gain[a] != gain[b] ? gain[a] > gain[b] : a < b;
+  });
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    for (const ir::Inst& inst : module.functions[order[i]].code) {
+      if (inst.op != ir::Op::call) continue;
+      const std::uint32_t callee = ir::imm_low(inst);
+      if (found[callee]++ == 0) order.push_back(callee);
+    }
+  }
+  return order;
+}
+
 std::shared_ptr<ProgramTier> ProgramTier::make(std::weak_ptr<const void> owner,
                                                const ir::Module& module,
                                                const ir::EncodedProgram& encoded,
@@ -155,34 +181,6 @@ void ProgramTier::fail(const Error& error) {
   status_.reason = error.message();
 }
 
-/// Where interpreted lanes were found, the most often for the size first, and then what these
-/// functions call.
-std::vector<std::uint32_t> ProgramTier::hottest_functions() const {
-  std::vector<std::uint32_t> polls(module_.functions.size());
-  std::vector<std::uint32_t> order;
-  const std::size_t count = std::min<std::size_t>(heat_.load(), samples_.size());
-  for (std::size_t i = 0; i < count; ++i) {
-    const ir::Location at = ir::locate(encoded_, samples_[i].load(std::memory_order_relaxed));
-    if (at.function != ir::none && polls[at.function]++ == 0) order.push_back(at.function);
-  }
-  std::vector<double> gain(module_.functions.size());
-  for (const std::uint32_t function : order) {
-    gain[function] =
-        polls[function] / static_cast<double>(size_of(module_.functions[function]) + 1);
-  }
-  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
-    return gain[a] != gain[b] ? gain[a] > gain[b] : a < b;
-  });
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    for (const ir::Inst& inst : module_.functions[order[i]].code) {
-      if (inst.op != ir::Op::call) continue;
-      const std::uint32_t callee = ir::imm_low(inst);
-      if (polls[callee]++ == 0) order.push_back(callee);
-    }
-  }
-  return order;
-}
-
 /// The next part of the program, small ones first: lanes use each once it is there.
 void ProgramTier::compile_part(const std::atomic<bool>& stop) {
   if (parts_ == nullptr) {
@@ -194,7 +192,12 @@ void ProgramTier::compile_part(const std::atomic<bool>& stop) {
     start_ = std::chrono::steady_clock::now();
     CompileLimits limits = services_.limits;
     limits.stop = &stop;
-    auto parts = PartCompiler::create(module_, encoded_, limits, hottest_functions());
+    std::vector<std::uint32_t> samples(std::min<std::size_t>(heat_.load(), samples_.size()));
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      samples[i] = samples_[i].load(std::memory_order_relaxed);
+    }
+    auto parts = PartCompiler::create(module_, encoded_, limits,
+                                      hottest_functions(module_, encoded_, samples));
     if (!parts) return fail(parts.error());
     parts_ = std::move(*parts);
     made_ = {};

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,6 +56,12 @@ struct TierServices {
   CompileLimits limits = {};  // `stop` is not used
 };
 
+/// Functions where lanes were found, at the instructions `samples`, the most often for the size
+/// first, and then what these call.
+std::vector<std::uint32_t> hottest_functions(const ir::Module& module,
+                                             const ir::EncodedProgram& encoded,
+                                             std::span<const std::uint32_t> samples);
+
 /// Thread-safe. Made by make(); the program that it belongs to is kept alive while code is made.
 class ProgramTier final : public CompileJob, public std::enable_shared_from_this<ProgramTier> {
  public:
@@ -93,7 +100,6 @@ class ProgramTier final : public CompileJob, public std::enable_shared_from_this
   void compile_part(const std::atomic<bool>& stop);
   bool enters_early(std::uint32_t insn);
   void compile_variant(std::uint32_t insn);
-  [[nodiscard]] std::vector<std::uint32_t> hottest_functions() const;
   void fail(const Error& error);
   Status use(HostObjects objects, std::chrono::steady_clock::time_point start, bool from_cache);
   bool use_cached();  // false where the cache has nothing

@@ -3,43 +3,85 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
-#include <optional>
+#include <algorithm>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "base/result.hpp"
 #include "codegen/cache.hpp"
-#include "codegen/device_compiler.hpp"
 #include "kernels/host.hpp"
 
 namespace warphive::runtime {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+// IR instructions of a large program's first part: some 1 to 2 s of the device's own compiler, with
+// the places where code can go on.
+constexpr std::uint64_t first_part = 1500;
+// Of a unit: some 0.3 s, after which a stop is looked at.
+constexpr std::uint64_t unit_bytes = std::uint64_t{64} << 10;
+constexpr std::size_t most_samples = 1024;
+// Places where lanes were found, each of which takes a copy of its function.
+constexpr std::size_t most_places = 16;
 
-codegen::Digest digest(const ir::Module& module, const ir::EncodedProgram& encoded,
-                       const hal::DeviceInfo& info, const codegen::CompileLimits& limits) {
+/// The places of `samples` inside of functions.
+std::vector<std::uint32_t> places(const ir::EncodedProgram& encoded,
+                                  std::vector<std::uint32_t> samples) {
+  std::erase_if(samples, [&](std::uint32_t insn) { return ir::locate(encoded, insn).inst == 0; });
+  std::sort(samples.begin(), samples.end());
+  samples.erase(std::unique(samples.begin(), samples.end()), samples.end());
+  samples.resize(std::min(samples.size(), most_places));
+  return samples;
+}
+
+}  // namespace
+
+std::shared_ptr<DeviceTier> DeviceTier::make(std::weak_ptr<const void> owner,
+                                             const ir::Module& module,
+                                             const ir::EncodedProgram& encoded,
+                                             std::shared_ptr<hal::Device> device,
+                                             codegen::TierServices services) {
+  return std::make_shared<DeviceTier>(std::move(owner), module, encoded, std::move(device),
+                                      std::move(services));
+}
+
+DeviceTier::DeviceTier(std::weak_ptr<const void> owner, const ir::Module& module,
+                       const ir::EncodedProgram& encoded, std::shared_ptr<hal::Device> device,
+                       codegen::TierServices services)
+    : owner_(std::move(owner)),
+      module_(module),
+      encoded_(encoded),
+      device_(std::move(device)),
+      services_(std::move(services)),
+      settled_(services_.queue.expired()),
+      cold_(!settled_) {}
+
+codegen::Digest DeviceTier::key() const {
+  const codegen::CompileLimits& limits = services_.limits;
   return codegen::program_digest(
-      module, encoded,
-      fmt::format("linked for {}, up to {} {} {} {}", info.code_kind, limits.program_instructions,
-                  limits.code_bytes, limits.function.instructions, limits.function.slot_records));
+      module_, encoded_,
+      fmt::format("linked for {}, up to {} {} {} {}", device_->info().code_kind,
+                  limits.program_instructions, limits.code_bytes, limits.function.instructions,
+                  limits.function.slot_records));
 }
 
-/// An entry of the cache holds the linked binary as its only object.
-bool is_whole(const codegen::HostObjects& entry, const ir::Module& module) {
-  return entry.objects.size() == 1 && entry.functions.size() == module.functions.size();
+std::optional<codegen::HostObjects> DeviceTier::find_cached() {
+  if (services_.cache == nullptr) return std::nullopt;
+  std::optional<codegen::HostObjects> found = services_.cache->find(key());
+  const bool is_whole =
+      found && found->objects.size() == 1 && found->functions.size() == module_.functions.size();
+  return is_whole ? std::move(found) : std::nullopt;
 }
 
-Result<codegen::HostObjects> compile(const ir::Module& module, const ir::EncodedProgram& encoded,
-                                     hal::Device& device, const codegen::CompileLimits& limits) {
-  codegen::DeviceOptions options;
-  options.limits = limits;
-  WARPHIVE_TRY_ASSIGN(const auto linker, device.create_linker(kernels::lane_registers));
+void DeviceTier::store(const codegen::HostObjects& program) {
+  // A cache that cannot be written costs the next run its start, and this one nothing.
+  if (services_.cache != nullptr && !program.ran_out) (void)services_.cache->store(key(), program);
+}
+
+Result<codegen::HostObjects> DeviceTier::link(const codegen::DeviceOptions& options) {
+  WARPHIVE_TRY_ASSIGN(const auto linker, device_->create_linker(kernels::lane_registers));
   WARPHIVE_TRY(linker->add(kernels::compiled_part()));
   WARPHIVE_TRY_ASSIGN(codegen::PtxProgram program,
-                      codegen::compile_ptx(module, encoded, options, [&](std::string_view unit) {
+                      codegen::compile_ptx(module_, encoded_, options, [&](std::string_view unit) {
                         return linker->add(unit);
                       }));
   WARPHIVE_TRY_ASSIGN(const std::vector<std::byte> binary, linker->finish());
@@ -53,51 +95,174 @@ Result<codegen::HostObjects> compile(const ir::Module& module, const ir::Encoded
   return made;
 }
 
-}  // namespace
-
-Result<std::shared_ptr<const DeviceCode>> make_device_code(
-    const ir::Module& module, const ir::EncodedProgram& encoded,
-    const std::shared_ptr<hal::Device>& device, const codegen::TierServices& services,
-    Compile compiles) {
-  const Clock::time_point start = Clock::now();
+Status DeviceTier::load(Made made) {
+  const std::vector<char>& binary = made.program.objects.front();
   auto code = std::make_shared<DeviceCode>();
-  code->device = device;
-  std::optional<codegen::Digest> key;
-  codegen::HostObjects made;
-  if (services.cache != nullptr) {
-    key = digest(module, encoded, device->info(), services.limits);
-    auto found = services.cache->find(*key);
-    if (found && is_whole(*found, module)) {
-      made = std::move(*found);
-      const std::vector<char>& binary = made.objects.front();
-      auto loaded = device->load(kernels::compiled_image(std::as_bytes(std::span(binary))));
-      if (loaded) code->executable = std::move(*loaded);
-    }
-  }
-  code->status.from_cache = code->executable != nullptr;
-  if (code->executable == nullptr) {
-    if (compiles == Compile::never) return std::shared_ptr<const DeviceCode>();
-    WARPHIVE_TRY_ASSIGN(made, compile(module, encoded, *device, services.limits));
-    const std::vector<char>& binary = made.objects.front();
-    WARPHIVE_TRY_ASSIGN(code->executable,
-                        device->load(kernels::compiled_image(std::as_bytes(std::span(binary)))));
-    // A cache that cannot be written costs the next run its start, and this one nothing.
-    if (services.cache != nullptr && !made.ran_out) {
-      (void)services.cache->store(*key, made);
-    }
-  }
+  code->device = device_;
+  WARPHIVE_TRY_ASSIGN(code->executable,
+                      device_->load(kernels::compiled_image(std::as_bytes(std::span(binary)))));
   WARPHIVE_TRY_ASSIGN(const std::uint64_t address,
                       code->executable->address(codegen::native_code_symbol));
   // NOLINTNEXTLINE(performance-no-int-to-ptr): a place on the device
   code->native = reinterpret_cast<const abi::NativeCode*>(std::uintptr_t{address});
-  for (const codegen::Compiled compiled : made.functions) {
-    ++(compiled == codegen::Compiled::no ? code->status.interpreted : code->status.functions);
+  const std::chrono::duration<double> taken = Clock::now() - made.start;
+  const auto& functions = made.program.functions;
+  const std::lock_guard lock(mutex_);
+  code_ = std::move(code);
+  status_.state = codegen::TierState::ready;
+  status_.compile_seconds = taken.count();
+  status_.from_cache = made.from_cache;
+  const auto left = std::count(functions.begin(), functions.end(), codegen::Compiled::no);
+  status_.functions = static_cast<std::uint32_t>(functions.size() - static_cast<std::size_t>(left));
+  if (made.is_all) {
+    status_.interpreted = static_cast<std::uint32_t>(left);
+    status_.reasons = std::move(made.program.reasons);
+    settled_ = true;
   }
-  code->status.reasons = std::move(made.reasons);
-  code->status.state = codegen::TierState::ready;
-  const std::chrono::duration<double> taken = Clock::now() - start;
-  code->status.compile_seconds = taken.count();
-  return std::shared_ptr<const DeviceCode>(std::move(code));
+  cold_ = false;
+  return {};
+}
+
+void DeviceTier::fail(const Error& error) {
+  const std::lock_guard lock(mutex_);
+  status_.reason = error.message();
+  if (made_) {
+    made_->is_all = true;
+  } else {
+    settled_ = true;
+    if (code_ == nullptr) status_.state = codegen::TierState::failed;
+  }
+  cold_ = false;
+}
+
+Status DeviceTier::compile() {
+  const Clock::time_point start = Clock::now();
+  std::optional<codegen::HostObjects> found = find_cached();
+  if (found && load({std::move(*found), start, true})) return {};
+  codegen::DeviceOptions options;
+  options.limits = services_.limits;
+  WARPHIVE_TRY_ASSIGN(codegen::HostObjects program, link(options));
+  WARPHIVE_TRY(load({program, start}));
+  store(program);
+  return {};
+}
+
+void DeviceTier::load_cached() {
+  const Clock::time_point start = Clock::now();
+  std::optional<codegen::HostObjects> found = find_cached();
+  if (found) (void)load({std::move(*found), start, true});
+}
+
+std::shared_ptr<const DeviceCode> DeviceTier::code() {
+  const std::lock_guard loading(load_mutex_);
+  std::optional<Made> made;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!made_) return code_;
+    std::swap(made, made_);
+  }
+  if (const Status loaded = load(std::move(*made)); !loaded) fail(loaded.error());
+  const std::lock_guard lock(mutex_);
+  return code_;
+}
+
+void DeviceTier::offer(Made made) {
+  const std::lock_guard lock(mutex_);
+  made_ = std::move(made);
+  for (const Watch* watch : watches_) watch->leave_();
+}
+
+void DeviceTier::note(std::uint64_t units, std::span<const std::uint32_t> insns) {
+  const std::shared_ptr<codegen::CompileQueue> queue = services_.queue.lock();
+  const std::uint64_t heat = heat_.fetch_add(units, std::memory_order_relaxed) + units;
+  const std::lock_guard lock(mutex_);
+  const std::size_t room = most_samples - samples_.size();
+  insns = insns.first(std::min(insns.size(), room));
+  samples_.insert(samples_.end(), insns.begin(), insns.end());
+  if (heat < hot_units || queued_ || !is_cold()) return;
+  if (queue == nullptr || !queue->add(shared_from_this())) return;
+  queued_ = true;
+  cold_ = false;
+  status_.state = codegen::TierState::queued;
+}
+
+std::uint32_t DeviceTier::urgency() const {
+  constexpr std::uint64_t most = ~std::uint32_t{0};
+  return static_cast<std::uint32_t>(std::min(heat_.load(std::memory_order_relaxed), most));
+}
+
+void DeviceTier::run(const std::atomic<bool>& stop) {
+  const std::shared_ptr<const void> owner = owner_.lock();
+  Status status;
+  if (owner != nullptr) status = make_in_parts(stop);
+  if (!status) fail(status.error());
+  const std::lock_guard lock(mutex_);
+  queued_ = false;
+  idle_.notify_all();
+}
+
+/// Of a large program first what is hot, and then all of it: the device's compiler keeps nothing
+/// that another link could use.
+Status DeviceTier::make_in_parts(const std::atomic<bool>& stop) {
+  const Clock::time_point start = Clock::now();
+  std::vector<std::uint32_t> samples;
+  {
+    const std::lock_guard lock(mutex_);
+    status_.state = codegen::TierState::compiling;
+    samples = samples_;
+  }
+  if (std::optional<codegen::HostObjects> found = find_cached()) {
+    offer({std::move(*found), start, true});
+    return {};
+  }
+  codegen::DeviceOptions options;
+  options.limits = services_.limits;
+  options.limits.stop = &stop;
+  options.unit_bytes = unit_bytes;
+  options.first = codegen::hottest_functions(module_, encoded_, samples);
+  options.resumes = places(encoded_, std::move(samples));
+  std::uint64_t size = 0;
+  for (const ir::Function& function : module_.functions) size += codegen::size_of(function);
+  if (size > first_part && !options.first.empty()) {
+    codegen::DeviceOptions hot = options;
+    const std::uint64_t least = codegen::size_of(module_.functions[options.first.front()]);
+    hot.limits.program_instructions =
+        std::min(options.limits.program_instructions, std::max(first_part, least));
+    WARPHIVE_TRY_ASSIGN(codegen::HostObjects part, link(hot));
+    const auto& functions = part.functions;
+    const bool ran_out = part.ran_out;
+    const bool is_empty = std::count(functions.begin(), functions.end(), codegen::Compiled::no) ==
+                          static_cast<std::ptrdiff_t>(functions.size());
+    if (!is_empty || ran_out) offer({std::move(part), start, false, ran_out});
+    if (ran_out) return {};
+    const std::chrono::duration<double> taken = Clock::now() - start;
+    double& seconds = options.limits.seconds;
+    if (seconds > 0) seconds = std::max(seconds - taken.count(), 1e-9);
+  }
+  WARPHIVE_TRY_ASSIGN(codegen::HostObjects program, link(options));
+  store(program);
+  offer({std::move(program), start});
+  return {};
+}
+
+DeviceTier::Watch::Watch(std::shared_ptr<DeviceTier> tier, std::function<void()> leave)
+    : tier_(std::move(tier)), leave_(std::move(leave)) {
+  const std::lock_guard lock(tier_->mutex_);
+  tier_->watches_.push_back(this);
+}
+DeviceTier::Watch::~Watch() {
+  const std::lock_guard lock(tier_->mutex_);
+  std::erase(tier_->watches_, this);
+}
+
+codegen::TierStatus DeviceTier::status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+void DeviceTier::wait_until_idle() const {
+  std::unique_lock lock(mutex_);
+  idle_.wait(lock, [&] { return !queued_; });
 }
 
 }  // namespace warphive::runtime

@@ -16,6 +16,11 @@ using Clock = std::chrono::steady_clock;
 
 // Units between polls of the stop word: some tens of microseconds.
 constexpr std::uint64_t quantum = 4096;
+// Of a device: as many run at the same time, and more one after another.
+constexpr std::uint64_t lanes_at_once = 65'536;
+// Of a round, to see where lanes are and what they call.
+constexpr std::uint64_t most_samples = 256;
+constexpr std::uint64_t most_calls = 4;
 constexpr auto first_wait = std::chrono::microseconds(20);
 constexpr auto longest_wait = std::chrono::milliseconds(1);
 
@@ -181,7 +186,7 @@ Status Swarm::State::group_by_pool(std::unique_ptr<InputBuffers>& inputs) {
 }
 
 Status Swarm::State::launch(InputBuffers& round, InputBuffers& inputs, ResultBuffers& buffers,
-                            std::uint64_t fuel, kernels::Round which) {
+                            std::uint64_t fuel, kernels::Round which, std::uint64_t units) {
   WARPHIVE_TRY(round.lanes.to_device(*queue));
   WARPHIVE_TRY(round.calls.to_device(*queue));
   const bool serves_at_once = device->info().reads_host_memory;
@@ -198,7 +203,7 @@ Status Swarm::State::launch(InputBuffers& round, InputBuffers& inputs, ResultBuf
                            .outcomes = buffers.outcomes.device(),
                            .progress = &control_at()->progress,
                            .fuel = std::min(fuel, abi::unlimited_fuel),
-                           .slice = slice,
+                           .slice = units,
                            .left = left.device(),
                            .first_lane = 0,
                            .lane_count = 0,
@@ -224,7 +229,7 @@ Status Swarm::State::launch(InputBuffers& round, InputBuffers& inputs, ResultBuf
     return queue->dispatch(code, hal::KernelId::run, hal::params_of(part), warps * tile_lanes);
   };
   for (std::uint64_t begin = 0, end = all_same ? count : 0; begin < count; begin = end) {
-    const DeviceCode* const code = pools[round.lanes[begin].pool]->device_code;
+    const std::shared_ptr<const DeviceCode>& code = pools[round.lanes[begin].pool]->device_code;
     while (end < count && pools[round.lanes[end].pool]->device_code == code) ++end;
     const hal::Executable& first = code == nullptr ? *executable : *code->executable;
     for (std::uint64_t at = begin; at < end; at += std::min(launch_lanes, end - at)) {
@@ -284,16 +289,21 @@ Status Swarm::State::run_round(InputBuffers& round, InputBuffers& inputs, Result
           offsetof(Control, progress) + offsetof(kernels::ProgressWords, left);
       WARPHIVE_TRY(queue->fill(control, left_at, sizeof(kernels::ProgressWords::left), 0));
     }
-    WARPHIVE_TRY(launch(*now, inputs, buffers, fuel, which));
+    WARPHIVE_TRY(take_code());
+    // A call that runs long must say so before its end.
+    const bool is_cold = has_cold_lanes(*now);
+    const std::uint64_t units = is_cold ? std::min(slice, DeviceTier::hot_units) : slice;
+    WARPHIVE_TRY(launch(*now, inputs, buffers, fuel, which, units));
     // Where all lanes will most likely end there is one wait for everything.
-    const bool fetches_at_once = slice == no_slice && now == &round;
+    const bool fetches_at_once = units == no_slice && now == &round;
     if (fetches_at_once) {
       WARPHIVE_TRY(buffers.outcomes.to_host(*queue));
       WARPHIVE_TRY(buffers.values.to_host(*queue));
     }
     WARPHIVE_TRY(queue->synchronise());
-    slice = longer_slice(slice);
+    if (units == slice) slice = longer_slice(slice);
     WARPHIVE_TRY_ASSIGN(auto after, lanes_left(*now));
+    if (is_cold) WARPHIVE_TRY(note_round(*now, after.get(), buffers));
     if (next != nullptr) free_inputs.push_back(std::move(next));
     if (after == nullptr) {
       if (fetches_at_once) return {};
@@ -305,6 +315,89 @@ Status Swarm::State::run_round(InputBuffers& round, InputBuffers& inputs, Result
     now = next.get();
     which = kernels::Round::later;
   }
+}
+
+Status Swarm::State::take_code() {
+  {
+    const std::lock_guard lock(running_mutex);
+    if (leaves && !stop_raised()) {
+      WARPHIVE_TRY(device->write_now(control, offsetof(Control, stop), 0));
+    }
+    leaves = false;
+  }
+  for (const auto& pool : pools) {
+    if (pool->device_tier != nullptr) pool->device_code = pool->device_tier->code();
+  }
+  return {};
+}
+
+void Swarm::State::leave_for_code() {
+  const std::lock_guard lock(running_mutex);
+  if (!running || stop_raised()) return;
+  leaves = true;
+  // A device that does not take the word is lost, which the dispatch reports.
+  (void)device->write_now(control, offsetof(Control, stop), abi::stop_round);
+}
+
+std::vector<std::unique_ptr<DeviceTier::Watch>> Swarm::State::watch_tiers() {
+  std::vector<std::unique_ptr<DeviceTier::Watch>> watches;
+  for (const auto& shape : templates) {
+    const std::shared_ptr<DeviceTier>& tier = shape->program->device_tier;
+    if (tier == nullptr || tier->is_settled() || &tier->device() != device.get()) continue;
+    watches.push_back(std::make_unique<DeviceTier::Watch>(tier, [this] { leave_for_code(); }));
+  }
+  return watches;
+}
+
+bool Swarm::State::has_cold_lanes(const InputBuffers& round) const {
+  const bool some = std::any_of(pools.begin(), pools.end(), [](const auto& pool) {
+    return pool->device_tier != nullptr && pool->device_tier->is_cold();
+  });
+  const abi::LaneRef* const lanes = round.lanes.host();
+  return some && std::any_of(lanes, lanes + round.lanes.size(), [&](const abi::LaneRef& lane) {
+           const auto& tier = pools[lane.pool]->device_tier;
+           return tier != nullptr && tier->is_cold();
+         });
+}
+
+Status Swarm::State::note_round(const InputBuffers& round, const InputBuffers* after,
+                                ResultBuffers& buffers) {
+  const std::uint64_t before = units_done;
+  constexpr std::size_t at =
+      offsetof(Control, progress) + offsetof(kernels::ProgressWords, instructions);
+  WARPHIVE_TRY_ASSIGN(units_done, device->read_now(control, at));
+  const std::uint64_t count = round.lanes.size();
+  const std::uint64_t still = after == nullptr ? 0 : after->lanes.size();
+  const std::uint64_t fetched = still == 0 ? 0 : std::min(buffers.outcomes.size(), most_samples);
+  if (fetched != 0) {
+    WARPHIVE_TRY(buffers.outcomes.to_host(*queue, fetched));
+    WARPHIVE_TRY(queue->synchronise());
+  }
+  // As long as one lane takes for its share: they run at the same time, as far as there is room.
+  const std::uint64_t each = (units_done - before) / std::min(count, lanes_at_once);
+  std::vector<std::uint32_t> insns;
+  std::uint64_t next = 0;  // in after
+  for (std::uint64_t begin = 0, end = 0; begin < count; begin = end) {
+    const std::uint32_t pool = round.lanes[begin].pool;
+    while (end < count && round.lanes[end].pool == pool) ++end;
+    const std::uint64_t first_left = next;
+    while (next < still && after->lanes[next].pool == pool) ++next;
+    const auto& tier = pools[pool]->device_tier;
+    if (tier == nullptr || !tier->is_cold()) continue;
+    const auto& functions = pools[pool]->shape->program->encoded.functions;
+    insns.clear();
+    for (std::uint64_t i = first_left; i < next && insns.size() < most_samples; ++i) {
+      const std::uint32_t call = after->calls[i].call;
+      if (call < fetched) insns.push_back(buffers.outcomes[call].pc);
+    }
+    for (std::uint64_t i = begin; i < std::min(end, begin + most_calls); ++i) {
+      const std::uint32_t function = round.calls[i].function;
+      if (function < functions.size()) insns.push_back(functions[function].entry);
+    }
+    const bool slice_ended = next != first_left;
+    tier->note(slice_ended ? DeviceTier::hot_units : each * (end - begin) / count, insns);
+  }
+  return {};
 }
 
 Work Swarm::State::work_of(const InputBuffers& inputs) const {
@@ -322,6 +415,8 @@ Status Swarm::State::clear_control() {
   __atomic_store_n(&stop, 0, __ATOMIC_RELAXED);
   done_by_host.store(0, std::memory_order_relaxed);
   lanes_done = 0;
+  units_done = 0;
+  leaves = false;
   WARPHIVE_TRY(queue->fill(control, 0, sizeof(Control), 0));
   return queue->synchronise();  // or a stop could come before it
 }
@@ -483,11 +578,13 @@ Result<Results> Swarm::State::run(std::unique_ptr<InputBuffers> inputs,
   }
   const Work work = work_of(*inputs);
   slice = rounds == Rounds::never ? no_slice : slice_history.first_slice(work);
-  const void* const code = count == 0 ? nullptr : pools[inputs->lanes[0].pool]->device_code;
+  const void* const code = count == 0 ? nullptr : pools[inputs->lanes[0].pool]->device_code.get();
   launch_lanes =
       slice == no_slice ? residency.launch_lanes(work, code, count, device->info()) : whole_batch;
+  auto watches = watch_tiers();
   const Clock::time_point start = Clock::now();
   const Status status = run_rounds(*inputs, *buffers, fuel, resumes_parked);
+  watches.clear();
   buffers->run_ns = nanoseconds_since(start);
   {
     const std::lock_guard lock(running_mutex);

@@ -61,10 +61,13 @@ Result<std::shared_ptr<const Program>> make_program(ir::Module linked,
   }
   if (options.device != nullptr && !options.device->info().reads_host_memory) {
     if (options.tiers != Tiers::interp) {
-      WARPHIVE_TRY_ASSIGN(
-          program->device_code,
-          make_device_code(module, program->encoded, options.device, options.services,
-                           options.tiers == Tiers::jit ? Compile::where_missing : Compile::never));
+      program->device_tier = DeviceTier::make(std::weak_ptr<const Program>(program), module,
+                                              program->encoded, options.device, options.services);
+      if (options.tiers == Tiers::jit) {
+        WARPHIVE_TRY(program->device_tier->compile());
+      } else {
+        program->device_tier->load_cached();
+      }
     }
   } else if (options.tiers != Tiers::interp) {
     program->tier = codegen::ProgramTier::make(std::weak_ptr<const Program>(program), module,

@@ -25,16 +25,15 @@ struct Program {
   std::uint32_t initialize = ir::none;      // exported `_initialize` of type () -> ()
   std::vector<std::uint32_t> result_slots;  // by function
   std::vector<std::uint32_t> param_slots;
-  std::shared_ptr<codegen::ProgramTier> tier;     // on the CPU; nullptr: always interpreted
-  std::shared_ptr<const DeviceCode> device_code;  // on other devices; likewise
+  std::shared_ptr<codegen::ProgramTier> tier;  // on the CPU; nullptr: always interpreted
+  std::shared_ptr<DeviceTier> device_tier;     // on other devices; likewise
 };
 
 /// Which executors run a program.
 enum class Tiers : std::uint8_t {
   interp,
   jit,        // compiled before make_program returns
-  automatic,  // interpreted until it has run long enough and compiled code is there; on devices
-              // other than the CPU compiled if the cache has it
+  automatic,  // interpreted until it has run long enough and compiled code is there
 };
 
 struct ProgramOptions {

@@ -84,8 +84,9 @@ struct Template {
 struct InstancePool {
   Template* shape = nullptr;  // borrowed from the swarm
   // Compiled code that this swarm's device runs, not another's: each nullptr where there is none.
-  const abi::NativeSlot* native = nullptr;  // of devices that read the host's memory
-  const DeviceCode* device_code = nullptr;  // of the others
+  const abi::NativeSlot* native = nullptr;        // of devices that read the host's memory
+  std::shared_ptr<DeviceTier> device_tier;        // of the others
+  std::shared_ptr<const DeviceCode> device_code;  // what it had when the round began
   std::uint32_t capacity = 0;
   std::uint32_t fresh = 0;            // slots from here on were never used
   std::vector<std::uint32_t> free;    // used before, zeroed since
@@ -174,6 +175,7 @@ struct Swarm::State {
   std::mutex running_mutex;                    // guards running, waves, and raising the stop words
   bool running = false;
   std::optional<Waves> waves;
+  bool leaves = false;  // the device's stop word tells lanes to leave for code; under the mutex too
   std::atomic<std::uint64_t> progress_total{0};
 
   std::shared_ptr<ResultPool> results = std::make_shared<ResultPool>();
@@ -204,6 +206,7 @@ struct Swarm::State {
   // Of the dispatch that runs, on devices with rounds.
   SharedArray<std::uint32_t> left;  // RunLanes::left
   std::uint64_t lanes_done = 0;     // ProgressWords::instances_done, as last read
+  std::uint64_t units_done = 0;     // ProgressWords::instructions, likewise
   std::uint64_t slice = no_slice;   // RunLanes::slice of its next round
   SliceHistory slice_history;
   std::uint64_t launch_lanes = whole_batch;  // most in one launch
@@ -248,9 +251,19 @@ struct Swarm::State {
   /// Outcomes and budgets of lanes that wait since an earlier dispatch.
   Status describe_waiting(const InputBuffers& inputs, ResultBuffers& buffers,
                           std::span<const std::uint32_t> lanes, std::uint64_t fuel);
-  /// Submits one run of the lanes.
+  /// Submits one run of the lanes, or of a slice of each.
   Status launch(InputBuffers& round, InputBuffers& inputs, ResultBuffers& buffers,
-                std::uint64_t fuel, kernels::Round which);
+                std::uint64_t fuel, kernels::Round which, std::uint64_t units);
+  /// Between rounds: pools get the code that there is now.
+  Status take_code();
+  /// Has the lanes that run left for the next round, because of code.
+  void leave_for_code();
+  [[nodiscard]] std::vector<std::unique_ptr<DeviceTier::Watch>> watch_tiers();
+  /// Whether lanes of programs run that may be worth compiling.
+  [[nodiscard]] bool has_cold_lanes(const InputBuffers& round) const;
+  /// Tells such programs how long the round was. `after`: those of its lanes that did not end with
+  /// their slice; nullptr: none.
+  Status note_round(const InputBuffers& round, const InputBuffers* after, ResultBuffers& buffers);
   /// The lanes of a round that are left as ready, in its order; nullptr where there are none, or
   /// some are parked, which the caller then finds by the outcomes.
   Result<std::unique_ptr<InputBuffers>> lanes_left(const InputBuffers& round);
