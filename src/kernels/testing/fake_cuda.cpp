@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -25,6 +26,7 @@
 #include "hal/cts/word_kernels.hpp"
 #include "hal/cuda/driver.hpp"
 #include "hal/cuda/testing/linked_file.hpp"
+#include "kernels/params.hpp"
 #include "kernels/testing/device_on_host.hpp"
 
 // Nobody calls the driver's functions by name.
@@ -42,6 +44,7 @@ struct Kernel {
   warphive::kernels::DeviceKernel run;
   std::uint32_t params;
   bool runs_lanes;
+  bool is_compiled = false;
 };
 
 struct Stream {
@@ -91,6 +94,10 @@ struct Fake {
   std::FILE* trace = nullptr;
   std::vector<std::uint32_t> launches;  // lanes of each launch of a run kernel
   std::atomic<int> lost{0};
+  std::condition_variable changed;  // what tests hold, and words that the host writes
+  std::string held_symbol;          // calls of it wait from this one on
+  std::uint64_t held_from = 0;
+  bool holds_runs = false;
 
   Fake() {
     const char* text = std::getenv("WARPHIVE_FAKE_CUDA");
@@ -112,8 +119,10 @@ struct Fake {
   /// What the call of `symbol` returns before it does anything.
   CuResult enter(const char* symbol) {
     if (const int code = lost.load(); code != 0) return static_cast<CuResult>(code);
-    const std::lock_guard lock(mutex);
-    ++calls[symbol];
+    std::unique_lock lock(mutex);
+    const std::uint64_t number = ++calls[symbol];
+    changed.notify_all();
+    changed.wait(lock, [&] { return held_symbol != symbol || number < held_from; });
     if (trace != nullptr) {
       std::fprintf(trace, "%s\n", symbol);
       std::fflush(trace);
@@ -149,6 +158,16 @@ CuResult allocate(CuPointer* pointer, std::size_t bytes) {
   state.blocks[*pointer] = size;
   state.used += size;
   return CuResult::success;
+}
+
+void wait_for_stop(const std::byte* run) {
+  warphive::kernels::RunLanes params;
+  std::memcpy(&params, run, sizeof params);
+  const bool is_plain = params.native == nullptr && params.slice == ~std::uint64_t{0};
+  Fake& state = fake();
+  std::unique_lock lock(state.mutex);
+  if (!state.holds_runs || !is_plain) return;
+  state.changed.wait(lock, [&] { return __atomic_load_n(params.run.stop, __ATOMIC_RELAXED) != 0; });
 }
 
 CuResult release(CuPointer pointer) {
@@ -192,6 +211,33 @@ extern "C" __attribute__((visibility("default"))) std::uint32_t warphive_fake_cu
   Fake& state = fake();
   const std::lock_guard lock(state.mutex);
   return launch < state.launches.size() ? state.launches[launch] : 0;
+}
+
+/// Calls of `symbol` wait from the Nth on, until there is another call of this. nullptr: none
+/// waits.
+extern "C" __attribute__((visibility("default"))) void warphive_fake_cuda_hold(const char* symbol,
+                                                                               std::uint64_t n) {
+  Fake& state = fake();
+  const std::lock_guard lock(state.mutex);
+  state.held_symbol = symbol == nullptr ? "" : symbol;
+  state.held_from = n;
+  state.changed.notify_all();
+}
+
+/// Blocks until a function was called so often.
+extern "C" __attribute__((visibility("default"))) void warphive_fake_cuda_await(const char* symbol,
+                                                                                std::uint64_t n) {
+  Fake& state = fake();
+  std::unique_lock lock(state.mutex);
+  state.changed.wait(lock, [&] { return state.calls[symbol] >= n; });
+}
+
+/// While on, what interprets all of a program, in one go, runs only once its stop word is written:
+/// as if that took exactly as long.
+extern "C" __attribute__((visibility("default"))) void warphive_fake_cuda_hold_runs(bool holds) {
+  Fake& state = fake();
+  const std::lock_guard lock(state.mutex);
+  state.holds_runs = holds;
 }
 
 WARPHIVE_FAKE(cuInit)(unsigned) {
@@ -332,8 +378,11 @@ WARPHIVE_FAKE(cuStreamWaitEvent)(CuStream stream, CuEvent event, unsigned) {
 WARPHIVE_FAKE(cuStreamWriteValue32_v2)(CuStream stream, CuPointer address, std::uint32_t value,
                                        unsigned) {
   WARPHIVE_ENTER(cuStreamWriteValue32_v2);
-  stream_of(stream)->add(
-      [=] { __atomic_store_n(at<std::uint32_t>(address), value, __ATOMIC_RELAXED); });
+  stream_of(stream)->add([=] {
+    const std::lock_guard lock(fake().mutex);
+    __atomic_store_n(at<std::uint32_t>(address), value, __ATOMIC_RELAXED);
+    fake().changed.notify_all();
+  });
   return CuResult::success;
 }
 WARPHIVE_FAKE(cuEventCreate)(CuEvent* event, unsigned) {
@@ -381,6 +430,7 @@ WARPHIVE_FAKE(cuModuleGetFunction)(CuFunction* function, CuModule module, const 
                                     warphive::kernels::device_kernel_params(name),
                                     name == std::string_view("warphive_run")};
   if (is_linked) kernel.run = warphive::kernels::compiled_run_on_host();
+  kernel.is_compiled = is_linked;
   if (kernel.run == nullptr) return CuResult::not_found;
   Fake& state = fake();
   const std::lock_guard lock(state.mutex);
@@ -447,6 +497,9 @@ WARPHIVE_FAKE(cuLaunchKernel)(CuFunction function, unsigned grid_x, unsigned, un
     fake().launches.push_back(count);
   }
   std::vector<std::byte> params(bytes, bytes + size);
-  stream_of(stream)->add([kernel, count, params] { kernel.run(params.data(), count); });
+  stream_of(stream)->add([kernel, count, params] {
+    if (kernel.runs_lanes && !kernel.is_compiled) wait_for_stop(params.data());
+    kernel.run(params.data(), count);
+  });
   return CuResult::success;
 }
