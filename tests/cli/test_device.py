@@ -17,6 +17,7 @@ SYMBOLS = [
 LINK_SYMBOLS = ["cuLinkCreate_v2", "cuLinkAddData_v2", "cuLinkComplete", "cuCtxSetLimit", "cuModuleGetGlobal_v2", "cuModuleLoadDataEx"]
 OUT_OF_MEMORY = 2
 LAUNCH_FAILED = 719
+NO_BINARY = 200
 
 
 # Each gets the number of the instance and returns an error number.
@@ -187,6 +188,30 @@ class Device(CommandTest):
         arguments = ["run", core, "--invoke", "count", "--args-from", "1..40", "--device", "cuda", "--format", "json", "--results", "hash"]
         self.fail_each(SYMBOLS, arguments)
         self.fail_each(LINK_SYMBOLS, [*arguments, "--tier", "jit", "--no-cache"])
+
+    def test_what_compiles_in_the_background_may_fail(self):
+        arguments = ["run", self.guest("core"), "--invoke", "count", "--args-from", "8000000..8000002", "--device", "cuda", "--format", "json",
+                     "--no-cache"]
+        self.fail_each([*LINK_SYMBOLS, "cuStreamWriteValue32_v2"], arguments)
+        # Where it is not the device that is lost, the program stays interpreted.
+        expected = json.loads(self.command(*arguments, "--tier", "interp", status=0).out)["result_hash"]
+        for symbol in LINK_SYMBOLS:
+            for number in (1, 2, 3):
+                done = self.command(*arguments, "--repeat", 3, environment={"WARPHIVE_FAKE_CUDA": f"fail={symbol}:{number}:{NO_BINARY}"})
+                with self.subTest(symbol=symbol, number=number):
+                    if symbol == "cuModuleLoadDataEx" and number == 1:  # the interpreter itself
+                        self.assertEqual(done.returncode, 122, done.err)
+                    else:
+                        self.assertEqual(done.returncode, 0, done.err)
+                        self.assertEqual(json.loads(done.out)["result_hash"], expected)
+
+    def test_limits_of_compilation(self):
+        arguments = ["run", self.guest("core"), "--invoke", "count", "--args-from", "1..40", "--device", "cuda", "--tier", "jit"]
+        for limit, reason in (("--compile-bytes", "the program's code is larger"), ("--compile-instructions", "the program is larger")):
+            done = self.command(*arguments, limit, 1, "-v", status=0)
+            self.assertRegex(done.out + done.err, rf"0 functions, \d+ interpreted(.|\n)*function 0: {reason} than the limit")
+            done = self.command(*arguments, limit, 1, "--format", "json", status=0)
+            self.assertEqual(json.loads(done.out)["tier"], "interp")
 
     def test_compiled_code_is_kept(self):
         arguments = ["run", self.guest("core"), "--invoke", "count", "--args-from", "1..40", "--device", "cuda", "--format", "json"]
