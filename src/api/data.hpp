@@ -39,6 +39,7 @@ Result<ir::Module> linked_module(const ProgramData& program);
 struct EngineData {
   EngineOptions options;
   std::shared_ptr<hal::Device> device;
+  std::shared_ptr<runtime::LoadGate> load_gate = std::make_shared<runtime::LoadGate>();
   std::shared_ptr<codegen::CodeCache> cache;             // nullptr: none
   std::shared_ptr<codegen::CompileQueue> compile_queue;  // nullptr: nothing is compiled
   // Types of the functions that every swarm has, without and with the seeds'.

@@ -239,7 +239,8 @@ Result<Swarm> Engine::create_swarm(const SwarmOptions& options) const {
   WARPHIVE_TRY_ASSIGN(data->swarm,
                       runtime::Swarm::create(
                           data_->device, std::move(services),
-                          options.rounds ? runtime::Rounds::where_uneven : runtime::Rounds::never));
+                          options.rounds ? runtime::Rounds::where_uneven : runtime::Rounds::never,
+                          data_->load_gate));
   return Swarm(std::move(data));
 }
 

@@ -97,7 +97,7 @@ Result<codegen::HostObjects> DeviceTier::link(const codegen::DeviceOptions& opti
 
 Status DeviceTier::load(Made made) {
   const std::vector<char>& binary = made.program.objects.front();
-  auto code = std::make_shared<DeviceCode>();
+  auto code = std::make_unique<DeviceCode>();
   code->device = device_;
   WARPHIVE_TRY_ASSIGN(code->executable,
                       device_->load(kernels::compiled_image(std::as_bytes(std::span(binary)))));
@@ -108,7 +108,7 @@ Status DeviceTier::load(Made made) {
   const std::chrono::duration<double> taken = Clock::now() - made.start;
   const auto& functions = made.program.functions;
   const std::lock_guard lock(mutex_);
-  code_ = std::move(code);
+  codes_.push_back(std::move(code));
   status_.state = codegen::TierState::ready;
   status_.compile_seconds = taken.count();
   status_.from_cache = made.from_cache;
@@ -130,7 +130,7 @@ void DeviceTier::fail(const Error& error) {
     made_->is_all = true;
   } else {
     settled_ = true;
-    if (code_ == nullptr) status_.state = codegen::TierState::failed;
+    if (codes_.empty()) status_.state = codegen::TierState::failed;
   }
   cold_ = false;
 }
@@ -153,17 +153,24 @@ void DeviceTier::load_cached() {
   if (found) (void)load({std::move(*found), start, true});
 }
 
-std::shared_ptr<const DeviceCode> DeviceTier::code() {
+const DeviceCode* DeviceTier::latest() const {
+  return codes_.empty() ? nullptr : codes_.back().get();
+}
+
+const DeviceCode* DeviceTier::code(LoadGate& gate) {
   const std::lock_guard loading(load_mutex_);
   std::optional<Made> made;
   {
     const std::lock_guard lock(mutex_);
-    if (!made_) return code_;
+    if (!made_) return latest();
     std::swap(made, made_);
   }
-  if (const Status loaded = load(std::move(*made)); !loaded) fail(loaded.error());
+  {
+    const LoadGate::Load nothing_runs(gate);
+    if (const Status loaded = load(std::move(*made)); !loaded) fail(loaded.error());
+  }
   const std::lock_guard lock(mutex_);
-  return code_;
+  return latest();
 }
 
 void DeviceTier::offer(Made made) {

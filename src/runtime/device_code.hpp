@@ -19,6 +19,7 @@
 #include "hal/device.hpp"
 #include "ir/encode.hpp"
 #include "ir/module.hpp"
+#include "runtime/load_gate.hpp"
 #include "warphive/error.hpp"
 
 namespace warphive::runtime {
@@ -52,9 +53,8 @@ class DeviceTier final : public codegen::CompileJob,
   void load_cached();
 
   [[nodiscard]] const hal::Device& device() const { return *device_; }
-  /// The latest code, which is loaded now if it is not yet; nullptr: none. For threads that run no
-  /// kernel meanwhile.
-  std::shared_ptr<const DeviceCode> code();
+  /// The latest code, which is loaded now if it is not yet; nullptr: none. Valid while this lives.
+  const DeviceCode* code(LoadGate& gate);
   /// Whether more code may come.
   [[nodiscard]] bool is_settled() const { return settled_.load(std::memory_order_relaxed); }
   /// Whether it is not worth compiling yet: then who runs lanes says what they did.
@@ -104,6 +104,7 @@ class DeviceTier final : public codegen::CompileJob,
   void store(const codegen::HostObjects& program);
   void offer(Made made);
   Status load(Made made);
+  [[nodiscard]] const DeviceCode* latest() const;  // under the mutex
   void fail(const Error& error);
   [[nodiscard]] codegen::Digest key() const;
 
@@ -122,7 +123,8 @@ class DeviceTier final : public codegen::CompileJob,
   std::vector<std::uint32_t> samples_;  // instructions that lanes were found at
   std::vector<Watch*> watches_;
   std::optional<Made> made_;  // to be loaded
-  std::shared_ptr<const DeviceCode> code_;
+  /// The latest is the last; unloading the ones before would wait for kernels.
+  std::vector<std::unique_ptr<const DeviceCode>> codes_;
   codegen::TierStatus status_;
 };
 

@@ -100,9 +100,10 @@ class DeviceTierTest : public ::testing::Test {
 
   /// Instances of a program that call its last function.
   struct Runner {
-    Runner(const std::shared_ptr<hal::Device>& device, std::shared_ptr<const Program> of)
+    Runner(const std::shared_ptr<hal::Device>& device, const std::shared_ptr<LoadGate>& gate,
+           std::shared_ptr<const Program> of)
         : program(std::move(of)) {
-      auto made = Swarm::create(device, {});
+      auto made = Swarm::create(device, {}, Rounds::never, gate);
       EXPECT_TRUE(made.has_value());
       swarm = std::move(*made);
       auto spawned = swarm->spawn(program, lanes, {.stack_slots = 64});
@@ -126,7 +127,7 @@ class DeviceTierTest : public ::testing::Test {
     std::unique_ptr<Swarm> swarm;
     std::vector<InstanceId> ids;
   };
-  Runner runner(const std::shared_ptr<const Program>& program) { return {device_, program}; }
+  Runner runner(const std::shared_ptr<const Program>& program) { return {device_, gate_, program}; }
 
   static void expect_equal(const Results& a, const Results& b) {
     ASSERT_EQ(a.size(), b.size());
@@ -146,6 +147,7 @@ class DeviceTierTest : public ::testing::Test {
   }
 
   std::shared_ptr<hal::Device> device_;
+  std::shared_ptr<LoadGate> gate_ = std::make_shared<LoadGate>();
   std::shared_ptr<codegen::CodeCache> cache;
   std::shared_ptr<codegen::CompileQueue> queue = std::make_shared<codegen::CompileQueue>();
 };
@@ -214,6 +216,23 @@ TEST_F(DeviceTierTest, AllSwarmsOfAProgramGoOverAndItIsLoadedOnce) {
   EXPECT_EQ(status(program).state, codegen::TierState::ready);
   const Results expected = interp.run(long_times);
   for (const auto& result : results) expect_equal(*result, expected);
+}
+
+TEST_F(DeviceTierTest, LoadingHasTheLanesOfOtherSwarmsLeave) {
+  const std::shared_ptr<const Program> plain = link(Tiers::interp);
+  Runner other = runner(plain);
+  const std::uint64_t launches = calls("cuLaunchKernel");
+  std::optional<Results> results;
+  {
+    const HeldRuns held;
+    std::thread thread([&] { results = other.run(long_times); });
+    await("cuLaunchKernel", launches + 3);  // that wipe and write images, and the run
+    // It would run until it is told to leave, and once more; a swarm has kernels of its own.
+    (void)runner(plain);
+    other.swarm->cancel();
+    thread.join();
+  }
+  EXPECT_EQ(results->count(abi::Exit::cancelled), lanes);
 }
 
 TEST_F(DeviceTierTest, ACancelIsNotTakenForCode) {

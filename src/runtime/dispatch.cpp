@@ -2,6 +2,7 @@
 // Dispatch: from calls to outcomes, in rounds while host calls park.
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <thread>
 
 #include "base/check.hpp"
@@ -289,10 +290,12 @@ Status Swarm::State::run_round(InputBuffers& round, InputBuffers& inputs, Result
           offsetof(Control, progress) + offsetof(kernels::ProgressWords, left);
       WARPHIVE_TRY(queue->fill(control, left_at, sizeof(kernels::ProgressWords::left), 0));
     }
-    WARPHIVE_TRY(take_code());
+    if (has_rounds) WARPHIVE_TRY(take_code());
     // A call that runs long must say so before its end.
     const bool is_cold = has_cold_lanes(*now);
     const std::uint64_t units = is_cold ? std::min(slice, DeviceTier::hot_units) : slice;
+    std::optional<LoadGate::Round> loads_nothing;
+    if (has_rounds) loads_nothing.emplace(*gate, [this] { leave_for_code(); });
     WARPHIVE_TRY(launch(*now, inputs, buffers, fuel, which, units));
     // Where all lanes will most likely end there is one wait for everything.
     const bool fetches_at_once = units == no_slice && now == &round;
@@ -301,6 +304,7 @@ Status Swarm::State::run_round(InputBuffers& round, InputBuffers& inputs, Result
       WARPHIVE_TRY(buffers.values.to_host(*queue));
     }
     WARPHIVE_TRY(queue->synchronise());
+    loads_nothing.reset();
     if (units == slice) slice = longer_slice(slice);
     WARPHIVE_TRY_ASSIGN(auto after, lanes_left(*now));
     if (is_cold) WARPHIVE_TRY(note_round(*now, after.get(), buffers));
@@ -326,7 +330,7 @@ Status Swarm::State::take_code() {
     leaves = false;
   }
   for (const auto& pool : pools) {
-    if (pool->device_tier != nullptr) pool->device_code = pool->device_tier->code();
+    if (pool->device_tier != nullptr) pool->device_code = pool->device_tier->code(*gate);
   }
   return {};
 }

@@ -83,12 +83,17 @@ Swarm::Swarm(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Swarm::~Swarm() = default;
 
 Result<std::unique_ptr<Swarm>> Swarm::create(std::shared_ptr<hal::Device> device,
-                                             HostServices services, Rounds rounds) {
+                                             HostServices services, Rounds rounds,
+                                             std::shared_ptr<LoadGate> gate) {
   auto state = std::make_unique<State>();
   state->rounds = rounds;
   state->device = std::move(device);
   state->services = std::move(services);
-  WARPHIVE_TRY_ASSIGN(state->executable, state->device->load(kernels::kernel_image()));
+  state->gate = gate != nullptr ? std::move(gate) : std::make_shared<LoadGate>();
+  {
+    const LoadGate::Load load(*state->gate);
+    WARPHIVE_TRY_ASSIGN(state->executable, state->device->load(kernels::kernel_image()));
+  }
   WARPHIVE_TRY_ASSIGN(state->queue, state->device->create_queue());
   WARPHIVE_TRY_ASSIGN(state->control,
                       state->device->allocate(sizeof(Control), hal::Placement::device));

@@ -16,6 +16,7 @@
 #include "abi/state.hpp"
 #include "hal/device.hpp"
 #include "kernels/params.hpp"
+#include "runtime/load_gate.hpp"
 #include "runtime/program.hpp"
 #include "runtime/results.hpp"
 #include "sys/service.hpp"
@@ -90,9 +91,11 @@ struct RunProgress {
 /// and progress may be called from any thread. Errors are described in warphive/swarm.hpp.
 class Swarm {
  public:
+  /// `gate`: what all swarms of the device share; nullptr: it has no other.
   static Result<std::unique_ptr<Swarm>> create(std::shared_ptr<hal::Device> device,
                                                HostServices services = {},
-                                               Rounds rounds = Rounds::never);
+                                               Rounds rounds = Rounds::never,
+                                               std::shared_ptr<LoadGate> gate = nullptr);
   ~Swarm();
   Swarm(const Swarm&) = delete;
   Swarm& operator=(const Swarm&) = delete;

@@ -14,6 +14,7 @@
 #include "runtime/batch_buffers.hpp"
 #include "runtime/launch_shape.hpp"
 #include "runtime/layout.hpp"
+#include "runtime/load_gate.hpp"
 #include "runtime/parked_calls.hpp"
 #include "runtime/slices.hpp"
 #include "runtime/swarm.hpp"
@@ -84,9 +85,9 @@ struct Template {
 struct InstancePool {
   Template* shape = nullptr;  // borrowed from the swarm
   // Compiled code that this swarm's device runs, not another's: each nullptr where there is none.
-  const abi::NativeSlot* native = nullptr;        // of devices that read the host's memory
-  std::shared_ptr<DeviceTier> device_tier;        // of the others
-  std::shared_ptr<const DeviceCode> device_code;  // what it had when the round began
+  const abi::NativeSlot* native = nullptr;  // of devices that read the host's memory
+  std::shared_ptr<DeviceTier> device_tier;  // of the others
+  const DeviceCode* device_code = nullptr;  // what it had when the round began
   std::uint32_t capacity = 0;
   std::uint32_t fresh = 0;            // slots from here on were never used
   std::vector<std::uint32_t> free;    // used before, zeroed since
@@ -154,6 +155,7 @@ struct Swarm::State {
   std::shared_ptr<hal::Device> device;
   HostServices services;
   Rounds rounds = Rounds::never;
+  std::shared_ptr<LoadGate> gate;  // of the device
   std::unique_ptr<hal::Executable> executable;
   std::unique_ptr<hal::Queue> queue;
   mutable std::atomic_flag claimed;
