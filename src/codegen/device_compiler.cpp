@@ -253,8 +253,11 @@ class DeviceCompiler {
 
   /// Why nothing more of the program is compiled; nullptr if more is.
   const char* exhausted() {
+    const bool is_large = instructions_ > options_.limits.program_instructions;
+    return is_large ? "the program is larger than the limit" : spent();
+  }
+  const char* spent() {
     const CompileLimits& limits = options_.limits;
-    if (instructions_ > limits.program_instructions) return "the program is larger than the limit";
     if (code_bytes_ > limits.code_bytes) return "the program's code is larger than the limit";
     const std::chrono::duration<double> taken = Clock::now() - start_;
     if (limits.seconds <= 0 || taken.count() <= limits.seconds) return nullptr;
@@ -273,6 +276,12 @@ class DeviceCompiler {
   void leave_out(std::uint32_t function, const char* reason) {
     left_out_[function] = true;
     reasons.push_back(fmt::format("function {}: {}", function, reason));
+  }
+  /// Whether there is no more time for another try of what would be a unit.
+  bool leaves_out(std::size_t first, std::size_t last) {
+    const char* const limit = spent();
+    for (std::size_t i = first; limit != nullptr && i < last; ++i) leave_out(order_[i], limit);
+    return limit != nullptr;
   }
 
   /// For functions that are left out and that others call.
@@ -310,8 +319,10 @@ class DeviceCompiler {
       for (std::size_t i = first; i < last; ++i) kinds.push_back(add(emitter, order_[i], places));
       const std::size_t refused = refusals_;
       WARPHIVE_TRY_ASSIGN(auto unit, finish(emitter.module()));
+      if (refusals_ != refused && leaves_out(first, last)) return {};
       if (refusals_ != refused) continue;  // again, without those that cannot be
       if (is_ptx_ && unit.size() > options_.most_unit_bytes) {
+        if (leaves_out(first, last)) return {};
         if (last - first == 1) {
           const std::uint32_t function = order_[first];
           if (wanted_[function].empty() && resume_instructions_[function] == 0) {
@@ -324,7 +335,7 @@ class DeviceCompiler {
         }
         const std::size_t middle = first + (last - first) / 2;
         WARPHIVE_TRY(compile(first, middle));
-        return compile(middle, last);
+        return leaves_out(middle, last) ? Status() : compile(middle, last);
       }
       for (std::size_t i = first; i < last; ++i) {
         const std::uint32_t function = order_[i];

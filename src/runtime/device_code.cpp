@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <string_view>
 #include <utility>
 
@@ -20,17 +21,30 @@ constexpr std::uint64_t first_part = 1500;
 // Of a unit: some 0.3 s, after which a stop is looked at.
 constexpr std::uint64_t unit_bytes = std::uint64_t{64} << 10;
 constexpr std::size_t most_samples = 1024;
-// Places where lanes were found, each of which takes a copy of its function.
-constexpr std::size_t most_places = 16;
+// IR instructions of code for places where lanes were found, beyond the first: each is a copy of
+// its function.
+constexpr std::uint64_t most_in_places = 2000;
 
-/// The places of `samples` inside of functions.
-std::vector<std::uint32_t> places(const ir::EncodedProgram& encoded,
-                                  std::vector<std::uint32_t> samples) {
-  std::erase_if(samples, [&](std::uint32_t insn) { return ir::locate(encoded, insn).inst == 0; });
-  std::sort(samples.begin(), samples.end());
-  samples.erase(std::unique(samples.begin(), samples.end()), samples.end());
-  samples.resize(std::min(samples.size(), most_places));
-  return samples;
+/// Where lanes stood inside of functions, the most often first.
+std::vector<std::uint32_t> places(const ir::Module& module, const ir::EncodedProgram& encoded,
+                                  std::span<const std::uint32_t> samples) {
+  std::map<std::uint32_t, std::size_t> counts;
+  for (const std::uint32_t insn : samples) {
+    if (ir::locate(encoded, insn).inst != 0) ++counts[insn];
+  }
+  std::vector<std::uint32_t> order;
+  for (const auto& [insn, count] : counts) order.push_back(insn);
+  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return counts[a] != counts[b] ? counts[a] > counts[b] : a < b;
+  });
+  std::uint64_t size = 0;
+  std::size_t kept = 0;
+  for (; kept < order.size(); ++kept) {
+    size += codegen::size_of(module.functions[ir::locate(encoded, order[kept]).function]);
+    if (kept != 0 && size > most_in_places) break;
+  }
+  order.resize(kept);
+  return order;
 }
 
 }  // namespace
@@ -227,7 +241,7 @@ Status DeviceTier::make_in_parts(const std::atomic<bool>& stop) {
   options.limits.stop = &stop;
   options.unit_bytes = unit_bytes;
   options.first = codegen::hottest_functions(module_, encoded_, samples);
-  options.resumes = places(encoded_, std::move(samples));
+  options.resumes = places(module_, encoded_, samples);
   std::uint64_t size = 0;
   for (const ir::Function& function : module_.functions) size += codegen::size_of(function);
   if (size > first_part && !options.first.empty()) {
