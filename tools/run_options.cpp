@@ -220,7 +220,7 @@ void add_engine_options(CLI::App& command, RunOptions& o) {
       command, "--tier", o.engine.tier,
       {{"auto", Tier::automatic}, {"interp", Tier::interp}, {"jit", Tier::jit}},
       "How instances run: interpreted, compiled before they run, or interpreted until code "
-      "made in the background is there (on a GPU: code that the cache has). Default: auto")
+      "made in the background is there. Default: auto")
       ->group(group);
   command
       .add_flag_callback(

@@ -22,20 +22,19 @@ struct EngineData;
 
 /// How instances run. Results are the same.
 enum class Tier : std::uint8_t {
-  automatic,  // interpreted at once, compiled in the background when it has run for long enough;
-              // on CUDA devices compiled if the cache has the code, else interpreted
+  automatic,  // interpreted at once, compiled in the background when it has run for long enough
   interp,
   jit,  // compiled when it is linked
 };
 
 /// What compiling one program may take. What is left of it when a limit is reached stays
 /// interpreted; TierStatus::reasons says so. One function is never taken apart: the time is looked
-/// at between parts of some 4,000 IR instructions, or larger functions.
+/// at between parts of some 4,000 IR instructions (on GPUs: 256 KB of PTX), or larger functions.
 struct CompileLimits {
   std::uint32_t seconds = 60;                           // 0: no limit
   std::uint64_t instructions = 1'000'000;               // of the program's IR
   std::uint64_t function_instructions = 20'000;         // of a function's IR
-  std::uint64_t code_bytes = std::uint64_t{256} << 20;  // of objects
+  std::uint64_t code_bytes = std::uint64_t{256} << 20;  // of objects; on GPUs of PTX
 };
 
 struct EngineOptions {

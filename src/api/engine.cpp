@@ -204,6 +204,7 @@ Result<Program> Engine::link(std::span<const LinkItem> items, bool seed_function
       runtime::make_program(std::move(linked),
                             {.tiers = tiers_of(data_->options.tier),
                              .device = data_->device,
+                             .gate = data_->load_gate,
                              .services = {.cache = data_->cache,
                                           .queue = data_->compile_queue,
                                           .limits = limits_of(data_->options.compile)}}));

@@ -109,12 +109,15 @@ Result<codegen::HostObjects> DeviceTier::link(const codegen::DeviceOptions& opti
   return made;
 }
 
-Status DeviceTier::load(Made made) {
+Status DeviceTier::load(Made made, LoadGate& gate) {
   const std::vector<char>& binary = made.program.objects.front();
   auto code = std::make_unique<DeviceCode>();
   code->device = device_;
-  WARPHIVE_TRY_ASSIGN(code->executable,
-                      device_->load(kernels::compiled_image(std::as_bytes(std::span(binary)))));
+  {
+    const LoadGate::Load nothing_runs(gate);
+    WARPHIVE_TRY_ASSIGN(code->executable,
+                        device_->load(kernels::compiled_image(std::as_bytes(std::span(binary)))));
+  }
   WARPHIVE_TRY_ASSIGN(const std::uint64_t address,
                       code->executable->address(codegen::native_code_symbol));
   // NOLINTNEXTLINE(performance-no-int-to-ptr): a place on the device
@@ -149,22 +152,22 @@ void DeviceTier::fail(const Error& error) {
   cold_ = false;
 }
 
-Status DeviceTier::compile() {
+Status DeviceTier::compile(LoadGate& gate) {
   const Clock::time_point start = Clock::now();
   std::optional<codegen::HostObjects> found = find_cached();
-  if (found && load({std::move(*found), start, true})) return {};
+  if (found && load({std::move(*found), start, true}, gate)) return {};
   codegen::DeviceOptions options;
   options.limits = services_.limits;
   WARPHIVE_TRY_ASSIGN(codegen::HostObjects program, link(options));
-  WARPHIVE_TRY(load({program, start}));
+  WARPHIVE_TRY(load({program, start}, gate));
   store(program);
   return {};
 }
 
-void DeviceTier::load_cached() {
+void DeviceTier::load_cached(LoadGate& gate) {
   const Clock::time_point start = Clock::now();
   std::optional<codegen::HostObjects> found = find_cached();
-  if (found) (void)load({std::move(*found), start, true});
+  if (found) (void)load({std::move(*found), start, true}, gate);
 }
 
 const DeviceCode* DeviceTier::latest() const {
@@ -179,10 +182,7 @@ const DeviceCode* DeviceTier::code(LoadGate& gate) {
     if (!made_) return latest();
     std::swap(made, made_);
   }
-  {
-    const LoadGate::Load nothing_runs(gate);
-    if (const Status loaded = load(std::move(*made)); !loaded) fail(loaded.error());
-  }
+  if (const Status loaded = load(std::move(*made), gate); !loaded) fail(loaded.error());
   const std::lock_guard lock(mutex_);
   return latest();
 }

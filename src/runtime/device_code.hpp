@@ -48,9 +48,9 @@ class DeviceTier final : public codegen::CompileJob,
                                           codegen::TierServices services);
   /// From the cache, or compiled now; loads it. Errors: internal, unavailable and out_of_memory (of
   /// the device's own compiler).
-  Status compile();
+  Status compile(LoadGate& gate);
   /// Loads what the cache has.
-  void load_cached();
+  void load_cached(LoadGate& gate);
 
   [[nodiscard]] const hal::Device& device() const { return *device_; }
   /// The latest code, which is loaded now if it is not yet; nullptr: none. Valid while this lives.
@@ -103,7 +103,7 @@ class DeviceTier final : public codegen::CompileJob,
   Status make_in_parts(const std::atomic<bool>& stop);
   void store(const codegen::HostObjects& program);
   void offer(Made made);
-  Status load(Made made);
+  Status load(Made made, LoadGate& gate);
   [[nodiscard]] const DeviceCode* latest() const;  // under the mutex
   void fail(const Error& error);
   [[nodiscard]] codegen::Digest key() const;

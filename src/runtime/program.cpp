@@ -61,12 +61,14 @@ Result<std::shared_ptr<const Program>> make_program(ir::Module linked,
   }
   if (options.device != nullptr && !options.device->info().reads_host_memory) {
     if (options.tiers != Tiers::interp) {
+      LoadGate none;
+      LoadGate& gate = options.gate != nullptr ? *options.gate : none;
       program->device_tier = DeviceTier::make(std::weak_ptr<const Program>(program), module,
                                               program->encoded, options.device, options.services);
       if (options.tiers == Tiers::jit) {
-        WARPHIVE_TRY(program->device_tier->compile());
+        WARPHIVE_TRY(program->device_tier->compile(gate));
       } else {
-        program->device_tier->load_cached();
+        program->device_tier->load_cached(gate);
       }
     }
   } else if (options.tiers != Tiers::interp) {

@@ -40,6 +40,7 @@ struct ProgramOptions {
   bool optimise = true;
   Tiers tiers = Tiers::interp;
   std::shared_ptr<hal::Device> device;  // that shall run it; nullptr: the CPU
+  std::shared_ptr<LoadGate> gate;       // that its swarms share; nullptr: it has none yet
   codegen::TierServices services = {};
 };
 
