@@ -141,7 +141,8 @@ class Queue {
                       std::uint8_t value) = 0;
   /// The range reads as zeros afterwards, and costs no real memory where the device can do that.
   virtual Status discard(Buffer& buffer, std::uint64_t offset, std::uint64_t bytes) = 0;
-  /// `params` is copied. Every lane of [0, lane_count) runs once, in no particular order.
+  /// `params` is copied. Every lane of [0, lane_count) runs once, in no particular order. With no
+  /// lane the kernel is only made ready: its first dispatch may wait for others that run.
   virtual Status dispatch(const Executable& executable, KernelId kernel,
                           std::span<const std::byte> params, std::uint32_t lane_count) = 0;
   virtual Result<Point> signal() = 0;

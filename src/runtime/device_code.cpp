@@ -11,6 +11,7 @@
 #include "base/result.hpp"
 #include "codegen/cache.hpp"
 #include "kernels/host.hpp"
+#include "kernels/params.hpp"
 
 namespace warphive::runtime {
 namespace {
@@ -117,6 +118,10 @@ Status DeviceTier::load(Made made, LoadGate& gate) {
     const LoadGate::Load nothing_runs(gate);
     WARPHIVE_TRY_ASSIGN(code->executable,
                         device_->load(kernels::compiled_image(std::as_bytes(std::span(binary)))));
+    WARPHIVE_TRY_ASSIGN(const auto queue, device_->create_queue());
+    const kernels::RunLanes nobody = {};
+    WARPHIVE_TRY(queue->dispatch(*code->executable, hal::KernelId::run, hal::params_of(nobody), 0));
+    WARPHIVE_TRY(queue->synchronise());
   }
   WARPHIVE_TRY_ASSIGN(const std::uint64_t address,
                       code->executable->address(codegen::native_code_symbol));

@@ -376,6 +376,23 @@ TEST_F(DeviceTierTest, TheQueueMayEndWhileAProgramIsCompiled) {
   EXPECT_EQ(automatic.run(1000).count(abi::Exit::returned), lanes);
 }
 
+TEST_F(DeviceTierTest, WhereThereIsNoMemoryForStacksItStaysInterpreted) {
+  const auto program = link(Tiers::automatic);
+  Runner automatic = runner(program);
+  Runner interp = runner(link(Tiers::interp));
+  const Results expected = interp.run(long_times);
+  expect_equal(automatic.run(1000), interp.run(1000));  // buffers are there
+  constexpr std::uint64_t room = 8u << 20;
+  const auto rest = device_->allocate(device_->available_bytes() - room, hal::Placement::device);
+  ASSERT_TRUE(rest.has_value());
+  expect_equal(automatic.run(long_times), expected);
+  program->device_tier->wait_until_idle();
+  expect_equal(automatic.run(long_times), expected);
+  EXPECT_EQ(status(program).state, codegen::TierState::failed);
+  EXPECT_TRUE(program->device_tier->is_settled());
+  EXPECT_EQ(status(program).reason.find("Stacks for compiled code"), 0U) << status(program).reason;
+}
+
 TEST_F(DeviceTierTest, WithoutAQueueNothingIsCompiled) {
   queue.reset();
   const auto program = link(Tiers::automatic);

@@ -279,7 +279,6 @@ class CudaQueue final : public Queue {
       return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,
                          "The executable has no kernel ({}).", static_cast<unsigned>(kernel));
     }
-    if (lane_count == 0) return {};
     // A kernel takes its parameters, then the number of lanes.
     std::array<std::byte, 1024> buffer;
     const std::size_t at = (params.size() + 3) / 4 * 4;
@@ -288,7 +287,7 @@ class CudaQueue final : public Queue {
     std::memcpy(buffer.data() + at, &lane_count, sizeof lane_count);
     std::size_t bytes = at + sizeof lane_count;
     void* extra[] = {launch_buffer, buffer.data(), launch_buffer_size, &bytes, launch_end};
-    const unsigned blocks = (lane_count - 1) / block_threads + 1;
+    const unsigned blocks = lane_count == 0 ? 1 : (lane_count - 1) / block_threads + 1;
     return context_->call(driver_.launch, "Launching a kernel", function, blocks, 1u, 1u,
                           block_threads, 1u, 1u, 0u, stream_, static_cast<void**>(nullptr),
                           static_cast<void**>(extra));
@@ -372,8 +371,7 @@ class CudaDevice final : public Device {
                            "The stack frames of linked code ({}) exceed the limit ({} bytes).",
                            frame ? std::to_string(*frame) : "unknown", largest_frame_bytes);
       }
-      WARPHIVE_TRY(context_->call(driver.context_set_limit, "Making room for stacks",
-                                  limit_stack_size, std::size_t{lane_stack_bytes}));
+      WARPHIVE_TRY(make_stacks());
     }
     const void* const code = binary.empty() ? static_cast<const void*>(image.ptx) : binary.data();
     CuModule module = nullptr;
@@ -438,6 +436,23 @@ class CudaDevice final : public Device {
   }
 
  private:
+  /// The driver takes the memory at the next launch, which would fail where there is not enough.
+  Status make_stacks() {
+    const std::lock_guard lock(stacks_mutex_);
+    if (has_stacks_) return {};
+    const std::uint64_t bytes = std::uint64_t{lane_stack_bytes} * info_.workers;
+    if (const std::uint64_t available = available_bytes(); bytes > available) {
+      return base::error(ErrorCode::out_of_memory, ErrorPhase::codegen,
+                         "Stacks for compiled code ({} bytes) exceed what the device still has "
+                         "({}).",
+                         bytes, available);
+    }
+    WARPHIVE_TRY(context_->call(context_->driver->context_set_limit, "Making room for stacks",
+                                limit_stack_size, std::size_t{lane_stack_bytes}));
+    has_stacks_ = true;
+    return {};
+  }
+
   [[nodiscard]] std::uint64_t allowed() const {
     const std::uint64_t used = reserved_.load();
     return used <= info_.reserve_bytes ? info_.reserve_bytes - used : 0;
@@ -447,6 +462,8 @@ class CudaDevice final : public Device {
   std::shared_ptr<Context> context_;
   std::shared_ptr<Timelines> timelines_;
   std::atomic<std::uint64_t> reserved_{0};
+  std::mutex stacks_mutex_;
+  bool has_stacks_ = false;  // under it
 };
 
 tl::unexpected<Error> unavailable(const Driver& driver, CuResult result) {

@@ -492,13 +492,13 @@ WARPHIVE_FAKE(cuLaunchKernel)(CuFunction function, unsigned grid_x, unsigned, un
   if (size != kernel.params + sizeof count) return CuResult::invalid_value;
   std::memcpy(&count, bytes + kernel.params, sizeof count);
   if (count > std::uint64_t{grid_x} * block_x) return CuResult::invalid_value;
-  if (kernel.runs_lanes) {
+  if (kernel.runs_lanes && count != 0) {
     const std::lock_guard lock(fake().mutex);
     fake().launches.push_back(count);
   }
   std::vector<std::byte> params(bytes, bytes + size);
   stream_of(stream)->add([kernel, count, params] {
-    if (kernel.runs_lanes && !kernel.is_compiled) wait_for_stop(params.data());
+    if (kernel.runs_lanes && !kernel.is_compiled && count != 0) wait_for_stop(params.data());
     kernel.run(params.data(), count);
   });
   return CuResult::success;
