@@ -230,7 +230,7 @@ Status Swarm::State::launch(InputBuffers& round, InputBuffers& inputs, ResultBuf
     return queue->dispatch(code, hal::KernelId::run, hal::params_of(part), warps * tile_lanes);
   };
   for (std::uint64_t begin = 0, end = all_same ? count : 0; begin < count; begin = end) {
-    const std::shared_ptr<const DeviceCode>& code = pools[round.lanes[begin].pool]->device_code;
+    const DeviceCode* const code = pools[round.lanes[begin].pool]->device_code;
     while (end < count && pools[round.lanes[end].pool]->device_code == code) ++end;
     const hal::Executable& first = code == nullptr ? *executable : *code->executable;
     for (std::uint64_t at = begin; at < end; at += std::min(launch_lanes, end - at)) {
@@ -582,7 +582,7 @@ Result<Results> Swarm::State::run(std::unique_ptr<InputBuffers> inputs,
   }
   const Work work = work_of(*inputs);
   slice = rounds == Rounds::never ? no_slice : slice_history.first_slice(work);
-  const void* const code = count == 0 ? nullptr : pools[inputs->lanes[0].pool]->device_code.get();
+  const void* const code = count == 0 ? nullptr : pools[inputs->lanes[0].pool]->device_code;
   launch_lanes =
       slice == no_slice ? residency.launch_lanes(work, code, count, device->info()) : whole_batch;
   auto watches = watch_tiers();
