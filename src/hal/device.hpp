@@ -49,8 +49,9 @@ struct DeviceInfo {
 class Device;
 
 enum class Placement : std::uint8_t {
-  device,  // for kernels; zero at first, costs real memory only where touched
-  shared,  // the host reads and writes it too, between kernels
+  device,   // for kernels; zero at first, costs real memory only where touched
+  shared,   // the host reads and writes it too, between kernels
+  adopted,  // shared, in memory of the host that outlives the buffer
 };
 
 /// A range of device memory; freed with the last of its moves. Must not outlive its device.
@@ -75,7 +76,7 @@ class Buffer {
   }
   /// Of shared buffers only; nullptr for others.
   [[nodiscard]] std::byte* host() const {
-    return placement_ == Placement::shared ? base_ : nullptr;
+    return placement_ == Placement::device ? nullptr : base_;
   }
   template <class T>
   [[nodiscard]] T* host_pointer() const {
@@ -100,6 +101,7 @@ class Buffer {
 class Executable {
  public:
   virtual ~Executable() = default;
+  [[nodiscard]] virtual bool has(KernelId kernel) const = 0;
   /// Where kernels find a variable of the image. Errors: not_found.
   [[nodiscard]] virtual Result<std::uint64_t> address(const char* symbol) const {
     return tl::unexpected(Error(ErrorCode::not_found, ErrorPhase::none,
@@ -150,9 +152,12 @@ class Queue {
   virtual Status wait(Point point) = 0;
   /// Blocks until everything submitted has run.
   virtual Status synchronise() = 0;
+  /// Of any thread: writes a word at once, ahead of what queues hold, at which kernels of this
+  /// queue end soon if it is not 0. A device that can gives up those that then do not: device_lost.
+  virtual Status interrupt(Buffer& word, std::uint64_t offset, std::uint32_t value) = 0;
 };
 
-/// Thread-safe.
+/// Thread-safe. Calls may succeed whose work fails later: a queue's next call that blocks says so.
 class Device {
  public:
   virtual ~Device() = default;
@@ -163,6 +168,12 @@ class Device {
   [[nodiscard]] virtual std::uint64_t reservable_bytes() const = 0;
   /// Zeroed. Error out_of_memory with what was asked and what there is.
   virtual Result<Buffer> allocate(std::uint64_t bytes, Placement placement) = 0;
+  /// Whole pages of the host as a buffer at their own address; their contents stay. Error
+  /// unavailable where the device cannot.
+  virtual Result<Buffer> adopt(std::span<std::byte>) {
+    return fail(Error(ErrorCode::unavailable, ErrorPhase::none,
+                      "The device does not read memory of the host at its own address."));
+  }
   /// May wait for kernels that run: what a thread loads while its own do can take as long as they.
   virtual Result<std::unique_ptr<Executable>> load(const KernelImage& image) = 0;
   /// `registers`: most that a lane may have; 0: no limit. Compiling waits for nothing that the
@@ -173,10 +184,10 @@ class Device {
                                 "The device (" + info().name + ") does not compile."));
   }
   virtual Result<std::unique_ptr<Queue>> create_queue() = 0;
-  /// Writes a word at once, ahead of what queues hold: kernels that run see it soon.
-  virtual Status write_now(Buffer& buffer, std::uint64_t offset, std::uint32_t value) = 0;
   /// Reads an aligned word as it is now, whatever queues hold.
   virtual Result<std::uint64_t> read_now(const Buffer& buffer, std::uint64_t offset) = 0;
+  /// No call succeeds any longer, and a new device may take its place.
+  [[nodiscard]] virtual bool lost() const { return false; }
 
  protected:
   friend class Buffer;

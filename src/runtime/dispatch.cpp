@@ -325,7 +325,7 @@ Status Swarm::State::take_code() {
   {
     const std::lock_guard lock(running_mutex);
     if (leaves && !stop_raised()) {
-      WARPHIVE_TRY(device->write_now(control, offsetof(Control, stop), 0));
+      WARPHIVE_TRY(queue->interrupt(control, offsetof(Control, stop), 0));
     }
     leaves = false;
   }
@@ -340,7 +340,7 @@ void Swarm::State::leave_for_code() {
   if (!running || stop_raised()) return;
   leaves = true;
   // A device that does not take the word is lost, which the dispatch reports.
-  (void)device->write_now(control, offsetof(Control, stop), abi::stop_round);
+  (void)queue->interrupt(control, offsetof(Control, stop), abi::stop_round);
 }
 
 std::vector<std::unique_ptr<DeviceTier::Watch>> Swarm::State::watch_tiers() {
@@ -416,7 +416,10 @@ Work Swarm::State::work_of(const InputBuffers& inputs) const {
 }
 
 Status Swarm::State::clear_control() {
-  __atomic_store_n(&stop, 0, __ATOMIC_RELAXED);
+  if (stop_raised()) {
+    WARPHIVE_TRY(queue->interrupt(control, offsetof(Control, stop), 0));
+    __atomic_store_n(&stop, 0, __ATOMIC_RELAXED);
+  }
   done_by_host.store(0, std::memory_order_relaxed);
   lanes_done = 0;
   units_done = 0;

@@ -427,7 +427,7 @@ void Swarm::cancel() {
 void Swarm::State::raise_stop() {
   __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
   // A device that does not take the word is lost, which the dispatch reports.
-  (void)device->write_now(control, offsetof(Control, stop), 1);
+  (void)queue->interrupt(control, offsetof(Control, stop), 1);
 }
 
 RunProgress Swarm::progress() const {

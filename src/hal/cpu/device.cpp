@@ -18,6 +18,7 @@
 #include "hal/cpu/machine.hpp"
 #include "hal/cpu/touched_pages.hpp"
 #include "hal/cpu/worker_pool.hpp"
+#include "hal/range.hpp"
 
 namespace warphive::hal::cpu {
 namespace {
@@ -32,6 +33,7 @@ constexpr std::uint64_t ask_from = std::uint64_t{64} << 10;
 class CpuExecutable final : public Executable {
  public:
   explicit CpuExecutable(const KernelImage& image) : image_(image) {}
+  [[nodiscard]] bool has(KernelId id) const override { return kernel(id) != nullptr; }
   [[nodiscard]] HostKernel kernel(KernelId id) const {
     const auto index = static_cast<std::size_t>(id);
     return index < kernel_count ? image_.host[index] : nullptr;
@@ -73,13 +75,6 @@ class Timelines {
 };
 
 std::byte* bytes_of(const Buffer& buffer) { return buffer.device_pointer<std::byte>(); }
-
-Status check_range(const Buffer& buffer, std::uint64_t offset, std::uint64_t bytes) {
-  if (offset <= buffer.size() && bytes <= buffer.size() - offset) return {};
-  return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,
-                     "The range of ({}) bytes at ({}) is not inside the buffer ({} bytes).", bytes,
-                     offset, buffer.size());
-}
 
 /// Whole pages to zero.
 struct ZeroPages {
@@ -143,8 +138,7 @@ class CpuQueue final : public Queue {
                   std::uint32_t lane_count) override {
     const HostKernel entry = static_cast<const CpuExecutable&>(executable).kernel(kernel);
     if (entry == nullptr) {
-      return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,
-                         "The executable has no kernel ({}).", static_cast<unsigned>(kernel));
+      return no_kernel(kernel);
     }
     workers_->run(entry, params.data(), lane_count);
     return {};
@@ -152,6 +146,12 @@ class CpuQueue final : public Queue {
   Result<Point> signal() override { return timelines_->advance(id_); }
   Status wait(Point point) override { return timelines_->wait(point); }
   Status synchronise() override { return {}; }
+  Status interrupt(Buffer& word, std::uint64_t offset, std::uint32_t value) override {
+    WARPHIVE_TRY(check_range(word, offset, sizeof value));
+    __atomic_store_n(reinterpret_cast<std::uint32_t*>(bytes_of(word) + offset), value,
+                     __ATOMIC_RELAXED);
+    return {};
+  }
 
  private:
   struct Pages {
@@ -227,12 +227,6 @@ class CpuDevice final : public Device {
   }
   Result<std::unique_ptr<Queue>> create_queue() override {
     return std::make_unique<CpuQueue>(&workers_, &timelines_, &touched_);
-  }
-  Status write_now(Buffer& buffer, std::uint64_t offset, std::uint32_t value) override {
-    WARPHIVE_TRY(check_range(buffer, offset, sizeof value));
-    __atomic_store_n(reinterpret_cast<std::uint32_t*>(bytes_of(buffer) + offset), value,
-                     __ATOMIC_RELAXED);
-    return {};
   }
   Result<std::uint64_t> read_now(const Buffer& buffer, std::uint64_t offset) override {
     WARPHIVE_TRY(check_range(buffer, offset, sizeof(std::uint64_t)));

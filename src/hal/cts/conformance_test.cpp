@@ -235,6 +235,57 @@ TEST_P(Conformance, unknown_points_and_kernels_are_errors) {
   EXPECT_EQ(status.error().code(), ErrorCode::invalid_input);
 }
 
+TEST_P(Conformance, words_are_written_and_read_ahead_of_the_queue) {
+  Buffer words = buffer(24);
+  ASSERT_TRUE(queue_->fill(words, 0, 24, 0xee).has_value());
+  ASSERT_TRUE(queue_->synchronise().has_value());
+  ASSERT_TRUE(queue_->interrupt(words, 8, 7).has_value());
+  EXPECT_EQ(device_->read_now(words, 8).value_or(0), 0xeeee'eeee'0000'0007u);
+  ASSERT_TRUE(queue_->interrupt(words, 8, 0).has_value());
+  EXPECT_EQ(device_->read_now(words, 8).value_or(1), 0xeeee'eeee'0000'0000u);
+  EXPECT_EQ(device_->read_now(words, 0).value_or(0), 0xeeee'eeee'eeee'eeeeu);
+  EXPECT_FALSE(queue_->interrupt(words, 21, 1).has_value());
+  EXPECT_FALSE(device_->read_now(words, 17).has_value());
+}
+
+TEST_P(Conformance, adopted_memory_stays_where_and_what_it_is) {
+  constexpr std::size_t bytes = 2 * 4096;
+  alignas(4096) static std::uint32_t memory[bytes / 4];
+  std::fill(std::begin(memory), std::end(memory), 5u);
+  {
+    auto adopted = device_->adopt(std::as_writable_bytes(std::span(memory)));
+    if (!adopted) {
+      EXPECT_EQ(adopted.error().code(), ErrorCode::unavailable);
+      return;
+    }
+    EXPECT_EQ(adopted->host(), reinterpret_cast<std::byte*>(memory));
+    ASSERT_TRUE(run(KernelId::spawn, *adopted, 1, bytes / 4).has_value());
+    ASSERT_TRUE(queue_->synchronise().has_value());
+  }
+  EXPECT_EQ(std::count(std::begin(memory), std::end(memory), 11u), bytes / 4);
+}
+
+TEST_P(Conformance, memory_may_go_away_behind_what_uses_it) {
+  Buffer last = buffer(4);
+  for (std::uint32_t i = 0; i < 200; ++i) {
+    Buffer words = buffer(4000);
+    ASSERT_TRUE(run(KernelId::run, words, i, 1000).has_value());
+    ASSERT_TRUE(queue_->copy(last, 0, words, 4 * 999, 4).has_value());
+  }
+  std::uint32_t got = 0;
+  ASSERT_TRUE(queue_->download(std::as_writable_bytes(std::span(&got, 1)), last, 0).has_value());
+  EXPECT_EQ(got, 999u + 199u);
+}
+
+TEST_P(Conformance, large_ranges_arrive_whole) {
+  const auto source = pattern((std::size_t{9} << 20) + 77);
+  Buffer target = buffer(source.size() + 5);
+  ASSERT_TRUE(queue_->upload(target, 5, std::as_bytes(std::span(source))).has_value());
+  std::vector<std::uint8_t> got(source.size());
+  ASSERT_TRUE(queue_->download(std::as_writable_bytes(std::span(got)), target, 5).has_value());
+  EXPECT_EQ(std::memcmp(got.data(), source.data(), source.size()), 0);
+}
+
 TEST_P(Conformance, running_out_of_memory_is_an_error) {
   open(std::uint64_t{1} << 20);
   const auto too_much = device_->allocate((std::uint64_t{1} << 20) + 1, Placement::device);

@@ -17,6 +17,7 @@
 #include "base/result.hpp"
 #include "hal/cuda/driver.hpp"
 #include "hal/cuda/linked_code.hpp"
+#include "hal/range.hpp"
 
 namespace warphive::hal::cuda {
 namespace {
@@ -40,13 +41,14 @@ constexpr int attribute_multiprocessors = 16;
 constexpr int attribute_threads_per_multiprocessor = 39;
 constexpr int attribute_major = 75;
 constexpr int attribute_minor = 76;
+constexpr int attribute_registered_at_host_address = 91;
 constexpr int limit_stack_size = 0;
 constexpr int jit_max_registers = 0;
 constexpr int jit_error_log = 5;
 constexpr int jit_error_log_bytes = 6;
 constexpr int jit_input_ptx = 1;
 constexpr unsigned host_portable = 1;
-constexpr unsigned host_mapped = 2;
+constexpr unsigned host_mapped = 2;  // as is the flag of cuMemHostRegister
 constexpr unsigned stream_non_blocking = 1;
 constexpr unsigned event_disable_timing = 2;
 /// What the API takes as a pointer and is a number: options, addresses on the device.
@@ -154,6 +156,7 @@ class CudaExecutable final : public Executable {
                  std::array<CuFunction, kernel_count> functions)
       : context_(std::move(context)), module_(module), functions_(functions) {}
   ~CudaExecutable() override { (void)context_->call(context_->driver->module_unload, "", module_); }
+  [[nodiscard]] bool has(KernelId kernel) const override { return function(kernel) != nullptr; }
   [[nodiscard]] CuFunction function(KernelId id) const {
     const auto index = static_cast<std::size_t>(id);
     return index < kernel_count ? functions_[index] : nullptr;
@@ -223,13 +226,6 @@ class CudaLinker final : public Linker {
   CuLink link_ = nullptr;
 };
 
-Status check_range(const Buffer& buffer, std::uint64_t offset, std::uint64_t bytes) {
-  if (offset <= buffer.size() && bytes <= buffer.size() - offset) return {};
-  return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,
-                     "The range of ({}) bytes at ({}) is not inside the buffer ({} bytes).", bytes,
-                     offset, buffer.size());
-}
-
 class CudaQueue final : public Queue {
  public:
   CudaQueue(std::shared_ptr<const Context> context, std::shared_ptr<Timelines> timelines,
@@ -276,8 +272,7 @@ class CudaQueue final : public Queue {
                   std::uint32_t lane_count) override {
     CuFunction function = static_cast<const CudaExecutable&>(executable).function(kernel);
     if (function == nullptr) {
-      return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,
-                         "The executable has no kernel ({}).", static_cast<unsigned>(kernel));
+      return no_kernel(kernel);
     }
     // A kernel takes its parameters, then the number of lanes.
     std::array<std::byte, 1024> buffer;
@@ -296,6 +291,12 @@ class CudaQueue final : public Queue {
   Status wait(Point point) override { return timelines_->wait(stream_, point); }
   Status synchronise() override {
     return context_->call(driver_.stream_synchronise, "Waiting for the device", stream_);
+  }
+  Status interrupt(Buffer& word, std::uint64_t offset, std::uint32_t value) override {
+    WARPHIVE_TRY(check_range(word, offset, sizeof value));
+    WARPHIVE_TRY(context_->call(driver_.stream_write, "Writing a word", context_->control,
+                                word.address() + offset, value, 0u));
+    return context_->call(driver_.stream_synchronise, "Writing a word", context_->control);
   }
 
  private:
@@ -361,6 +362,23 @@ class CudaDevice final : public Device {
     reserved_.fetch_add(bytes);
     return Buffer(this, base, bytes, placement);
   }
+  Result<Buffer> adopt(std::span<std::byte> memory) override {
+    const Driver& driver = *context_->driver;
+    int same_address = 0;
+    WARPHIVE_TRY(context_->call(driver.device_attribute, "Asking for an attribute", &same_address,
+                                attribute_registered_at_host_address, context_->device));
+    if (same_address == 0) return Device::adopt(memory);
+    if (memory.size() > allowed()) {
+      return base::error(ErrorCode::out_of_memory, ErrorPhase::none,
+                         "Allocation of ({}) bytes exceeds what the device still has ({}).",
+                         memory.size(), allowed());
+    }
+    WARPHIVE_TRY(context_->call(driver.host_register, "Pinning memory",
+                                static_cast<void*>(memory.data()), memory.size(),
+                                host_portable | host_mapped));
+    reserved_.fetch_add(memory.size());
+    return Buffer(this, memory.data(), memory.size(), Placement::adopted);
+  }
   Result<std::unique_ptr<Executable>> load(const KernelImage& image) override {
     const Driver& driver = *context_->driver;
     const std::span<const std::byte> binary = image.binary;
@@ -405,13 +423,6 @@ class CudaDevice final : public Device {
                                 stream_non_blocking, 0));
     return std::make_unique<CudaQueue>(context_, timelines_, stream);
   }
-  Status write_now(Buffer& buffer, std::uint64_t offset, std::uint32_t value) override {
-    WARPHIVE_TRY(check_range(buffer, offset, sizeof value));
-    const Driver& driver = *context_->driver;
-    WARPHIVE_TRY(context_->call(driver.stream_write, "Writing a word", context_->control,
-                                buffer.address() + offset, value, 0u));
-    return context_->call(driver.stream_synchronise, "Writing a word", context_->control);
-  }
   Result<std::uint64_t> read_now(const Buffer& buffer, std::uint64_t offset) override {
     std::uint64_t value = 0;
     WARPHIVE_TRY(check_range(buffer, offset, sizeof value));
@@ -427,7 +438,9 @@ class CudaDevice final : public Device {
   void release(std::byte* base, std::uint64_t bytes, Placement placement) noexcept override {
     if (bytes == 0) return;
     const Driver& driver = *context_->driver;
-    if (placement == Placement::shared) {
+    if (placement == Placement::adopted) {
+      (void)context_->call(driver.host_unregister, "", static_cast<void*>(base));
+    } else if (placement == Placement::shared) {
       (void)context_->call(driver.host_free, "", static_cast<void*>(base));
     } else {
       (void)context_->call(driver.memory_free, "", reinterpret_cast<CuPointer>(base));

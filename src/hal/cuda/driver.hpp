@@ -52,6 +52,8 @@ enum class CuResult : int {
   X(memory_free, cuMemFree_v2, (CuPointer pointer))                                                \
   X(host_alloc, cuMemHostAlloc, (void** pointer, std::size_t bytes, unsigned flags))               \
   X(host_free, cuMemFreeHost, (void* pointer))                                                     \
+  X(host_register, cuMemHostRegister_v2, (void* pointer, std::size_t bytes, unsigned flags))       \
+  X(host_unregister, cuMemHostUnregister, (void* pointer))                                         \
   X(copy_async, cuMemcpyAsync, (CuPointer to, CuPointer from, std::size_t bytes, CuStream stream)) \
   X(set_async, cuMemsetD8Async,                                                                    \
     (CuPointer to, unsigned char value, std::size_t count, CuStream stream))                       \

@@ -4,10 +4,14 @@
 // fail. What it cannot show is listed in docs/devices.md.
 //
 // WARPHIVE_FAKE_CUDA, comma-separated: `fail=SYMBOL:N:CODE` makes the Nth call of a function (1 is
-// the first) return CODE; from then on codes of 700 and above are returned by all calls, as after a
-// fault of a kernel. `memory=BYTES` is the device's memory. `trace=FILE` writes the name of each
-// function that is called to a file.
+// the first; `*` is any function) return CODE; from then on codes of 700 and above are returned by
+// all calls, as after a fault of a kernel. With the code `kill` the process dies there, with `hang`
+// the call never ends. `once=FILE`: only in the process that makes the file. `memory=BYTES` is the
+// device's memory. `trace=FILE` writes the name of each function that is called to a file.
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -83,13 +87,17 @@ struct Link {
 struct Fake {
   std::mutex mutex;  // guards what follows
   std::map<CuPointer, std::size_t> blocks;
+  std::set<CuPointer> registered;  // memory of the host's own
   std::map<std::string, Kernel> kernels;
   std::set<Stream*> streams;
   std::size_t used = 0;
   std::size_t total = std::size_t{4} << 30;
   std::string fail_symbol;
   int fail_after = 0;
-  int fail_code = 0;
+  int fail_code = 0;  // or one of the next two
+  static constexpr int kill = -1;
+  static constexpr int hang = -2;
+  std::string once;
   std::map<std::string, std::uint64_t> calls;  // of each function
   std::FILE* trace = nullptr;
   std::vector<std::uint32_t> launches;  // lanes of each launch of a run kernel
@@ -112,8 +120,10 @@ struct Fake {
         const std::size_t second = item.find(':', first + 1);
         fail_symbol = item.substr(5, first - 5);
         fail_after = std::atoi(item.c_str() + first + 1);
-        fail_code = std::atoi(item.c_str() + second + 1);
+        const std::string code = item.substr(second + 1);
+        fail_code = code == "kill" ? kill : code == "hang" ? hang : std::atoi(code.c_str());
       }
+      if (item.starts_with("once=")) once = item.substr(5);
     }
   }
   /// What the call of `symbol` returns before it does anything.
@@ -127,7 +137,17 @@ struct Fake {
       std::fprintf(trace, "%s\n", symbol);
       std::fflush(trace);
     }
-    if (fail_symbol != symbol || --fail_after != 0) return CuResult::success;
+    if ((fail_symbol != symbol && fail_symbol != "*") || --fail_after != 0) {
+      return CuResult::success;
+    }
+    if (!once.empty() && ::open(once.c_str(), O_CREAT | O_EXCL | O_CLOEXEC, 0600) < 0) {
+      return CuResult::success;
+    }
+    if (fail_code == kill) (void)::raise(SIGKILL);
+    if (fail_code == hang) {
+      lock.unlock();
+      for (;;) ::pause();
+    }
     constexpr int first_sticky = 700;
     if (fail_code >= first_sticky) lost.store(fail_code);
     return static_cast<CuResult>(fail_code);
@@ -170,15 +190,19 @@ void wait_for_stop(const std::byte* run) {
   state.changed.wait(lock, [&] { return __atomic_load_n(params.run.stop, __ATOMIC_RELAXED) != 0; });
 }
 
-CuResult release(CuPointer pointer) {
-  Fake& state = fake();
-  // As the driver does: what was submitted before may use it.
+/// As the driver does before memory goes away: what was submitted may use it.
+void drain_all() {
   std::set<Stream*> streams;
   {
-    const std::lock_guard lock(state.mutex);
-    streams = state.streams;
+    const std::lock_guard lock(fake().mutex);
+    streams = fake().streams;
   }
   for (Stream* stream : streams) stream->drain();
+}
+
+CuResult release(CuPointer pointer) {
+  Fake& state = fake();
+  drain_all();
   const std::lock_guard lock(state.mutex);
   const auto found = state.blocks.find(pointer);
   if (found == state.blocks.end()) return CuResult::invalid_value;
@@ -278,10 +302,12 @@ WARPHIVE_FAKE(cuDeviceGetAttribute)(int* value, int attribute, CuDevice) {
   constexpr int multiprocessors = 16;
   constexpr int threads = 39;
   constexpr int major = 75;
-  *value = attribute == multiprocessors ? 1
-           : attribute == threads       ? 2048
-           : attribute == major         ? 9
-                                        : 0;
+  constexpr int registered_at_host_address = 91;
+  *value = attribute == multiprocessors              ? 1
+           : attribute == threads                    ? 2048
+           : attribute == major                      ? 9
+           : attribute == registered_at_host_address ? 1
+                                                     : 0;
   return CuResult::success;
 }
 WARPHIVE_FAKE(cuDevicePrimaryCtxRetain)(CuContext* context, CuDevice) {
@@ -322,6 +348,20 @@ WARPHIVE_FAKE(cuMemHostAlloc)(void** pointer, std::size_t bytes, unsigned) {
 WARPHIVE_FAKE(cuMemFreeHost)(void* pointer) {
   WARPHIVE_ENTER(cuMemFreeHost);
   return release(reinterpret_cast<CuPointer>(pointer));
+}
+WARPHIVE_FAKE(cuMemHostRegister_v2)(void* pointer, std::size_t bytes, unsigned) {
+  WARPHIVE_ENTER(cuMemHostRegister_v2);
+  const auto first = reinterpret_cast<CuPointer>(pointer);
+  if (bytes == 0 || first % page != 0 || bytes % page != 0) return CuResult::invalid_value;
+  const std::lock_guard lock(fake().mutex);
+  return fake().registered.insert(first).second ? CuResult::success : CuResult::invalid_value;
+}
+WARPHIVE_FAKE(cuMemHostUnregister)(void* pointer) {
+  WARPHIVE_ENTER(cuMemHostUnregister);
+  drain_all();
+  const std::lock_guard lock(fake().mutex);
+  const bool was_there = fake().registered.erase(reinterpret_cast<CuPointer>(pointer)) != 0;
+  return was_there ? CuResult::success : CuResult::invalid_value;
 }
 WARPHIVE_FAKE(cuMemcpyAsync)(CuPointer to, CuPointer from, std::size_t bytes, CuStream stream) {
   WARPHIVE_ENTER(cuMemcpyAsync);
