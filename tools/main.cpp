@@ -21,6 +21,7 @@
 #include <warphive/warphive.hpp>
 
 #include "base/append.hpp"
+#include "hal/worker/serve.hpp"
 #include "tools/cache.hpp"
 #include "tools/failure.hpp"
 #include "tools/format.hpp"
@@ -227,6 +228,11 @@ int main(int argc, char** argv) {
   // A guest that writes for ever into a closed pipe must end as any other program does.
   (void)::signal(SIGPIPE, SIG_DFL);
   warphive::tools::open_missing_descriptors();
+  if (argc == 2 && std::string_view(argv[1]) == "worker" && !warphive::hal::worker::serve()) {
+    warphive::tools::print_error(
+        "warphive: The command worker is for Warphive itself, with --isolation worker.\n");
+    return static_cast<int>(Status::usage);
+  }
   const auto end = [](Status status, std::string_view sentence) {
     warphive::tools::print_error(fmt::format("warphive: {}\n", clean(sentence)));
     return static_cast<int>(status);

@@ -34,6 +34,7 @@ std::vector<DeviceCase> device_cases() {
   std::vector<DeviceCase> cases = {cpu_case("cpu_1_thread", 1), cpu_case("cpu_4_threads", 4),
                                    cpu_case("cpu_all_cores", 0)};
   add_cuda_cases(cases);
+  add_worker_cases(cases);
   return cases;
 }
 

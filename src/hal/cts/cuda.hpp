@@ -8,5 +8,6 @@
 namespace warphive::hal::cts {
 
 void add_cuda_cases(std::vector<DeviceCase>& cases);
+void add_worker_cases(std::vector<DeviceCase>& cases);
 
 }  // namespace warphive::hal::cts
