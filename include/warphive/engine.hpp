@@ -37,6 +37,12 @@ struct CompileLimits {
   std::uint64_t code_bytes = std::uint64_t{256} << 20;  // of objects; on GPUs of PTX
 };
 
+/// What a fault of a GPU or its driver may take with it.
+enum class Isolation : std::uint8_t {
+  none,  // that device of this process, until it is started again; a crash of the driver: all of it
+  worker,  // what ran: the device is driven by a process of its own, which the engine starts anew
+};
+
 struct EngineOptions {
   std::string device = "auto";  // auto | cpu | cuda[:N]; auto: the first GPU, else the CPU
   std::uint32_t threads = 0;    // CPU device: worker threads, 0 for all cores
@@ -44,6 +50,13 @@ struct EngineOptions {
   bool cache = true;            // keep compiled code on disk, and use what is there
   std::string cache_directory;  // empty: $XDG_CACHE_HOME/warphive, else $HOME/.cache/warphive
   CompileLimits compile;
+  /// Of CUDA devices. With Isolation::worker instances on a device that is lost (a driver's error,
+  /// a crash, kernels that do not end within 2 s of a stop) are device_lost; programs stay usable,
+  /// in new swarms of the same engine.
+  Isolation isolation = Isolation::none;
+  /// The executable that is run as `FILE worker`: the command warphive. Empty: $WARPHIVE_WORKER,
+  /// else `warphive` beside this program.
+  std::string worker_program;
 };
 
 struct DeviceInfo {
@@ -63,7 +76,8 @@ struct LinkItem {
 /// compiled in the background, if any: up to seconds.
 class Engine {
  public:
-  /// Errors: unavailable (no such device here, with the reason), not_found (an unknown device).
+  /// Errors: unavailable (no such device here, with the reason), not_found (an unknown device, no
+  /// program for a worker).
   static Result<Engine> create(const EngineOptions& options = {});
   /// What is on this machine; never fails.
   static std::vector<DeviceInfo> devices();
@@ -79,6 +93,8 @@ class Engine {
   Result<Program> link(std::span<const LinkItem> items, bool seed_functions = false) const;
   Result<Program> link(const Module& module, bool seed_functions = false) const;
 
+  /// On a device that was lost in its worker: on a new one. Errors: unavailable (it does not come
+  /// back, with the reason), out_of_memory, device_lost.
   Result<Swarm> create_swarm(const SwarmOptions& options = {}) const;
 
   explicit Engine(std::shared_ptr<detail::EngineData> data) : data_(std::move(data)) {}

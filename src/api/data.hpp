@@ -38,7 +38,6 @@ Result<ir::Module> linked_module(const ProgramData& program);
 
 struct EngineData {
   EngineOptions options;
-  std::shared_ptr<hal::Device> device;
   std::shared_ptr<runtime::LoadGate> load_gate = std::make_shared<runtime::LoadGate>();
   std::shared_ptr<codegen::CodeCache> cache;             // nullptr: none
   std::shared_ptr<codegen::CompileQueue> compile_queue;  // nullptr: nothing is compiled
@@ -49,8 +48,11 @@ struct EngineData {
   sys::HostRegistry seed_registry;
 
   mutable std::mutex mutex;
-  std::deque<sys::HostEntry> functions;  // guarded by mutex; entries never move
+  mutable std::shared_ptr<hal::Device> device;  // guarded by mutex
+  std::deque<sys::HostEntry> functions;         // guarded by mutex; entries never move
 
+  /// The device, or the one that takes the place of a lost one.
+  [[nodiscard]] Result<std::shared_ptr<hal::Device>> live_device() const;
   [[nodiscard]] const sys::HostEntry* find(std::string_view module, std::string_view field) const;
 };
 

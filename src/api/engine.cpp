@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "hal/cpu/device.hpp"
 #include "hal/cuda/device.hpp"
+#include "hal/worker/device.hpp"
 #include "ir/link.hpp"
 
 namespace warphive {
@@ -75,18 +76,29 @@ const sys::HostEntry* detail::EngineData::find(std::string_view module,
 
 namespace {
 
-Result<std::shared_ptr<hal::Device>> open_cuda(const std::string& name) {
-  hal::cuda::DeviceOptions options;
-  if (const std::size_t colon = name.find(':'); colon != std::string::npos) {
-    constexpr std::size_t most_digits = 6;
-    const std::string digits = name.substr(colon + 1);
-    options.ordinal = digits.size() > most_digits ? ~std::uint32_t{0}
-                                                  : static_cast<std::uint32_t>(std::stoul(digits));
-  }
-  auto device = hal::cuda::create_device(options);
+std::uint32_t ordinal_of(const std::string& name) {
+  const std::size_t colon = name.find(':');
+  if (colon == std::string::npos) return 0;
+  constexpr std::size_t most_digits = 6;
+  const std::string digits = name.substr(colon + 1);
+  return digits.size() > most_digits ? ~std::uint32_t{0}
+                                     : static_cast<std::uint32_t>(std::stoul(digits));
+}
+
+Result<std::shared_ptr<hal::Device>> create_cuda(const EngineOptions& options,
+                                                 std::uint32_t ordinal) {
+  if (options.isolation == Isolation::none) return hal::cuda::create_device({.ordinal = ordinal});
+  return hal::worker::create_device({.ordinal = ordinal, .program = options.worker_program});
+}
+
+Result<std::shared_ptr<hal::Device>> open_cuda(const EngineOptions& options,
+                                               const std::string& name) {
+  auto device = create_cuda(options, ordinal_of(name));
   if (device) return device;
-  return base::error(ErrorCode::unavailable, ErrorPhase::none, "Device ({}) is not available: {}.",
-                     name, device.error().message());
+  const ErrorCode code =
+      device.error().code() == ErrorCode::not_found ? ErrorCode::not_found : ErrorCode::unavailable;
+  return base::error(code, ErrorPhase::none, "Device ({}) is not available: {}.", name,
+                     device.error().message());
 }
 
 Result<std::shared_ptr<hal::Device>> open_cpu(const EngineOptions& options) {
@@ -95,17 +107,26 @@ Result<std::shared_ptr<hal::Device>> open_cpu(const EngineOptions& options) {
 
 Result<std::shared_ptr<hal::Device>> open_device(const EngineOptions& options) {
   const std::string& name = options.device;
-  if (is_cuda(name)) return open_cuda(name);
+  if (is_cuda(name)) return open_cuda(options, name);
   if (name == "cpu") return open_cpu(options);
   if (name == "auto") {
-    auto gpu = hal::cuda::create_device({});
-    return gpu ? std::move(gpu) : open_cpu(options);
+    auto gpu = create_cuda(options, 0);
+    return gpu || gpu.error().code() == ErrorCode::not_found ? std::move(gpu) : open_cpu(options);
   }
   return base::error(ErrorCode::not_found, ErrorPhase::none,
                      "Device ({}) is not known; there are (auto, cpu, cuda, cuda:N).", name);
 }
 
 }  // namespace
+
+Result<std::shared_ptr<hal::Device>> detail::EngineData::live_device() const {
+  const std::lock_guard lock(mutex);
+  if (device->lost()) {
+    // By its name: where the choice was automatic it was made.
+    WARPHIVE_TRY_ASSIGN(device, open_cuda(options, device->info().name));
+  }
+  return device;
+}
 
 Result<Engine> Engine::create(const EngineOptions& options) {
   auto data = std::make_shared<detail::EngineData>();
@@ -148,7 +169,10 @@ std::vector<DeviceInfo> Engine::devices() {
   return devices;
 }
 
-std::string Engine::device() const { return data_->device->info().name; }
+std::string Engine::device() const {
+  const std::lock_guard lock(data_->mutex);
+  return data_->device->info().name;
+}
 
 Status Engine::define(std::string module, std::string field, FunctionType type,
                       HostFunction function) {
@@ -199,11 +223,12 @@ Result<Program> Engine::link(std::span<const LinkItem> items, bool seed_function
                  if (entry == nullptr) entry = registry.find(module, field);
                  return entry == nullptr ? std::nullopt : std::optional(entry->type);
                }}));
+  WARPHIVE_TRY_ASSIGN(auto device, data_->live_device());
   WARPHIVE_TRY_ASSIGN(
       data->program,
       runtime::make_program(std::move(linked),
                             {.tiers = tiers_of(data_->options.tier),
-                             .device = data_->device,
+                             .device = std::move(device),
                              .gate = data_->load_gate,
                              .services = {.cache = data_->cache,
                                           .queue = data_->compile_queue,
@@ -237,9 +262,10 @@ Result<Swarm> Engine::create_swarm(const SwarmOptions& options) const {
     raw->environment->release(index);
     raw->unmetered_environment->release(index);
   };
+  WARPHIVE_TRY_ASSIGN(auto device, data_->live_device());
   WARPHIVE_TRY_ASSIGN(data->swarm,
                       runtime::Swarm::create(
-                          data_->device, std::move(services),
+                          std::move(device), std::move(services),
                           options.rounds ? runtime::Rounds::where_uneven : runtime::Rounds::never,
                           data_->load_gate));
   return Swarm(std::move(data));

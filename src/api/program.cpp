@@ -131,9 +131,9 @@ TierStatus Program::tier_status() const {
   TierStatus to;
   to.state = "off";
   const runtime::Program& program = *data_->program;
-  if (program.tier == nullptr && program.device_tier == nullptr) return to;
+  if (program.tier == nullptr && program.device_tiers == nullptr) return to;
   codegen::TierStatus from =
-      program.tier != nullptr ? program.tier->status() : program.device_tier->status();
+      program.tier != nullptr ? program.tier->status() : program.device_tiers->latest()->status();
   to.compiled = from.state == codegen::TierState::ready;
   to.from_cache = from.from_cache;
   to.functions = from.functions;

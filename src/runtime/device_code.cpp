@@ -48,6 +48,12 @@ std::vector<std::uint32_t> places(const ir::Module& module, const ir::EncodedPro
   return order;
 }
 
+Result<const abi::NativeCode*> find_native(const hal::Executable& executable) {
+  WARPHIVE_TRY_ASSIGN(const std::uint64_t address, executable.address(codegen::native_code_symbol));
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): a place on the device
+  return reinterpret_cast<const abi::NativeCode*>(std::uintptr_t{address});
+}
+
 }  // namespace
 
 std::shared_ptr<DeviceTier> DeviceTier::make(std::weak_ptr<const void> owner,
@@ -123,10 +129,7 @@ Status DeviceTier::load(Made made, LoadGate& gate) {
     WARPHIVE_TRY(queue->dispatch(*code->executable, hal::KernelId::run, hal::params_of(nobody), 0));
     WARPHIVE_TRY(queue->synchronise());
   }
-  WARPHIVE_TRY_ASSIGN(const std::uint64_t address,
-                      code->executable->address(codegen::native_code_symbol));
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): a place on the device
-  code->native = reinterpret_cast<const abi::NativeCode*>(std::uintptr_t{address});
+  WARPHIVE_TRY_ASSIGN(code->native, find_native(*code->executable));
   const std::chrono::duration<double> taken = Clock::now() - made.start;
   const auto& functions = made.program.functions;
   const std::lock_guard lock(mutex_);
@@ -138,11 +141,37 @@ Status DeviceTier::load(Made made, LoadGate& gate) {
   status_.functions = static_cast<std::uint32_t>(functions.size() - static_cast<std::size_t>(left));
   if (made.is_all) {
     status_.interpreted = static_cast<std::uint32_t>(left);
-    status_.reasons = std::move(made.program.reasons);
+    status_.reasons = made.program.reasons;
     settled_ = true;
+    kept_ = std::move(made.program);
   }
   cold_ = false;
   return {};
+}
+
+std::shared_ptr<DeviceTier> DeviceTier::moved_to(std::shared_ptr<hal::Device> device) const {
+  auto moved = make(owner_, module_, encoded_, std::move(device), services_);
+  const std::lock_guard lock(mutex_);
+  if (kept_) {
+    moved->made_ = Made{*kept_, Clock::now(), status_.from_cache};
+    moved->status_ = status_;
+    moved->cold_ = false;
+  }
+  return moved;
+}
+
+std::shared_ptr<DeviceTier> DeviceTiers::on(const std::shared_ptr<hal::Device>& device) {
+  const std::lock_guard lock(mutex_);
+  const hal::Device& current = tier_->device();
+  if (&current == device.get()) return tier_;
+  if (!current.lost() || current.info().code_kind != device->info().code_kind) return nullptr;
+  tier_ = tier_->moved_to(device);
+  return tier_;
+}
+
+std::shared_ptr<DeviceTier> DeviceTiers::latest() const {
+  const std::lock_guard lock(mutex_);
+  return tier_;
 }
 
 void DeviceTier::fail(const Error& error) {

@@ -53,6 +53,8 @@ class DeviceTier final : public codegen::CompileJob,
   void load_cached(LoadGate& gate);
 
   [[nodiscard]] const hal::Device& device() const { return *device_; }
+  /// For a device in the place of a lost one: its code is loaded there when it is next asked for.
+  [[nodiscard]] std::shared_ptr<DeviceTier> moved_to(std::shared_ptr<hal::Device> device) const;
   /// The latest code, which is loaded now if it is not yet; nullptr: none. Valid while this lives.
   const DeviceCode* code(LoadGate& gate);
   /// Whether more code may come.
@@ -122,10 +124,25 @@ class DeviceTier final : public codegen::CompileJob,
   bool queued_ = false;
   std::vector<std::uint32_t> samples_;  // instructions that lanes were found at
   std::vector<Watch*> watches_;
-  std::optional<Made> made_;  // to be loaded
+  std::optional<Made> made_;                  // to be loaded
+  std::optional<codegen::HostObjects> kept_;  // all of it, as loaded
   /// The latest is the last; unloading the ones before would wait for kernels.
   std::vector<std::unique_ptr<const DeviceCode>> codes_;
   codegen::TierStatus status_;
+};
+
+/// A program's tier on the device that it was linked for or, once that is lost, on the one that
+/// takes its place. Thread-safe.
+class DeviceTiers {
+ public:
+  explicit DeviceTiers(std::shared_ptr<DeviceTier> tier) : tier_(std::move(tier)) {}
+  /// nullptr where there is none for that device.
+  std::shared_ptr<DeviceTier> on(const std::shared_ptr<hal::Device>& device);
+  [[nodiscard]] std::shared_ptr<DeviceTier> latest() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<DeviceTier> tier_;  // guarded by the mutex
 };
 
 }  // namespace warphive::runtime

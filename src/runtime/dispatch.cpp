@@ -346,8 +346,9 @@ void Swarm::State::leave_for_code() {
 std::vector<std::unique_ptr<DeviceTier::Watch>> Swarm::State::watch_tiers() {
   std::vector<std::unique_ptr<DeviceTier::Watch>> watches;
   for (const auto& shape : templates) {
-    const std::shared_ptr<DeviceTier>& tier = shape->program->device_tier;
-    if (tier == nullptr || tier->is_settled() || &tier->device() != device.get()) continue;
+    if (shape->program->device_tiers == nullptr) continue;
+    const std::shared_ptr<DeviceTier> tier = shape->program->device_tiers->on(device);
+    if (tier == nullptr || tier->is_settled()) continue;
     watches.push_back(std::make_unique<DeviceTier::Watch>(tier, [this] { leave_for_code(); }));
   }
   return watches;

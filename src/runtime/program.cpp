@@ -63,13 +63,14 @@ Result<std::shared_ptr<const Program>> make_program(ir::Module linked,
     if (options.tiers != Tiers::interp) {
       LoadGate none;
       LoadGate& gate = options.gate != nullptr ? *options.gate : none;
-      program->device_tier = DeviceTier::make(std::weak_ptr<const Program>(program), module,
-                                              program->encoded, options.device, options.services);
+      auto tier = DeviceTier::make(std::weak_ptr<const Program>(program), module, program->encoded,
+                                   options.device, options.services);
       if (options.tiers == Tiers::jit) {
-        WARPHIVE_TRY(program->device_tier->compile(gate));
+        WARPHIVE_TRY(tier->compile(gate));
       } else {
-        program->device_tier->load_cached(gate);
+        tier->load_cached(gate);
       }
+      program->device_tiers = std::make_unique<DeviceTiers>(std::move(tier));
     }
   } else if (options.tiers != Tiers::interp) {
     program->tier = codegen::ProgramTier::make(std::weak_ptr<const Program>(program), module,

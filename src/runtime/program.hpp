@@ -26,7 +26,7 @@ struct Program {
   std::vector<std::uint32_t> result_slots;  // by function
   std::vector<std::uint32_t> param_slots;
   std::shared_ptr<codegen::ProgramTier> tier;  // on the CPU; nullptr: always interpreted
-  std::shared_ptr<DeviceTier> device_tier;     // on other devices; likewise
+  std::unique_ptr<DeviceTiers> device_tiers;   // on other devices; likewise
 };
 
 /// Which executors run a program.

@@ -107,6 +107,8 @@ Result<Instance*> Swarm::State::find(InstanceId id) {
   return &instance;
 }
 
+Status Swarm::State::check_device() { return device->lost() ? queue->synchronise() : Status{}; }
+
 std::uint32_t Swarm::State::next_epoch() {
   if (++epoch == 0) {
     for (Instance& instance : instances) instance.epoch = 0;
@@ -148,6 +150,7 @@ Result<std::vector<InstanceId>> Swarm::spawn(const std::shared_ptr<const Program
   if (count > unchecked_bytes / std::max<std::uint64_t>(1, shape->spawn_bytes)) {
     const std::uint64_t fits = s.device->available_bytes() / shape->spawn_bytes;
     if (count > fits) {
+      WARPHIVE_TRY(s.check_device());
       return base::error(ErrorCode::out_of_memory, ErrorPhase::spawn,
                          "({}) instances that need at least ({}) bytes each at once do not fit; "
                          "({}) would.",
@@ -161,6 +164,7 @@ Result<std::vector<InstanceId>> Swarm::spawn(const std::shared_ptr<const Program
     const std::uint64_t wanted = std::max<std::uint64_t>(
         missing, std::min(std::max<std::uint64_t>(shape->slots_reserved, smallest_pool), most));
     if (missing > room || wanted > max_instances) {
+      WARPHIVE_TRY(s.check_device());
       return base::error(
           ErrorCode::out_of_memory, ErrorPhase::spawn,
           "({}) instances of ({}) bytes of memory, stack and output each do not fit; "
@@ -390,7 +394,7 @@ Result<abi::Exit> Swarm::state(InstanceId id) const {
   const Claim claim(state_->claimed);
   if (!claim) return busy_error();
   WARPHIVE_TRY_ASSIGN(const Instance* instance, state_->find(id));
-  return instance->exit;
+  return state_->device->lost() ? abi::Exit::device_lost : instance->exit;
 }
 
 Result<std::uint64_t> Swarm::ordinal(InstanceId id) const {

@@ -218,6 +218,8 @@ struct Swarm::State {
   Result<Instance*> find(InstanceId id);
   /// Finds all ids and refuses doubles.
   Status find_all(std::span<const InstanceId> ids);
+  /// Why the device is lost, if it is: it has no room either.
+  Status check_device();
   std::uint32_t next_epoch();
   void drop_pending(Instance& instance);
   /// Has what the instances wrote zeroed: by commands of the queue, which may not have run yet.

@@ -162,8 +162,8 @@ Result<std::unique_ptr<InstancePool>> Swarm::State::make_pool(Template& shape,
   const Program& program = *shape.program;
   if (device->info().reads_host_memory) {
     pool->native = program.tier == nullptr ? nullptr : program.tier->slot();
-  } else if (program.device_tier != nullptr && &program.device_tier->device() == device.get()) {
-    pool->device_tier = program.device_tier;
+  } else if (program.device_tiers != nullptr) {
+    pool->device_tier = program.device_tiers->on(device);
   }
   pool->owners.resize(capacity, ir::none);
   const Layout& layout = shape.layout;
