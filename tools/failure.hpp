@@ -40,6 +40,12 @@ class Failure : public std::runtime_error {
   std::string sentence_;
 };
 
+/// The device was lost: on a new one the work may succeed.
+class DeviceLost : public Failure {
+ public:
+  explicit DeviceLost(const std::string& sentence) : Failure(Status::device, sentence) {}
+};
+
 template <class... Args>
 [[noreturn]] void fail_usage(fmt::format_string<Args...> format, Args&&... args) {
   throw Failure(Status::usage, fmt::format(format, std::forward<Args>(args)...));
@@ -62,9 +68,10 @@ template <class T>
 T or_fail(Result<T> result, std::string_view subject = {}) {
   if (!result) {
     const Error& error = result.error();
-    throw Failure(status_of(error), subject.empty()
-                                        ? error.describe()
-                                        : fmt::format("{}: {}", subject, error.describe()));
+    const std::string sentence =
+        subject.empty() ? error.describe() : fmt::format("{}: {}", subject, error.describe());
+    if (error.code() == ErrorCode::device_lost) throw DeviceLost(sentence);
+    throw Failure(status_of(error), sentence);
   }
   if constexpr (!std::is_void_v<T>) return std::move(*result);
 }

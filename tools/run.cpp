@@ -207,8 +207,9 @@ Result<Results> run_in_waves(Swarm& swarm, const RunOptions& options, const Prog
   return results;
 }
 
-Results dispatch(Swarm& swarm, const RunOptions& options, const Function& function,
-                 const Arguments& arguments, std::span<const InstanceId> ids, bool& timed_out) {
+Result<Results> dispatch(Swarm& swarm, const RunOptions& options, const Function& function,
+                         const Arguments& arguments, std::span<const InstanceId> ids,
+                         bool& timed_out) {
   const std::vector<Value> values = arguments.rows(ids.size());
   const std::size_t params = function.type.params.size();
   const std::size_t step = arguments.shared() ? 0 : params;
@@ -232,6 +233,14 @@ Results dispatch(Swarm& swarm, const RunOptions& options, const Function& functi
   Result<Results> results = swarm.dispatch(batch);
   watcher.stop();
   timed_out = watcher.timed_out();
+  return results;
+}
+
+Results results_of(Result<Results> results, bool timed_out) {
+  if (!results && (timed_out || stop_signalled())) {
+    // Nobody waits for a second attempt.
+    throw Failure(status_of(results.error()), results.error().describe());
+  }
   return or_fail(std::move(results));
 }
 
@@ -241,8 +250,15 @@ bool runs_elsewhere(const Error& error, const RunOptions& options, const Engine&
          engine.device() != "cpu";
 }
 int run_on_cpu(RunOptions options) {
+  options.engine.isolation = Isolation::none;
   options.engine.device = "cpu";
   return run(std::move(options));
+}
+
+/// Whether nobody could tell that a run was begun before.
+bool leaves_no_trace(const RunOptions& options) {
+  return !options.host.pass_through && !options.host.stdin_source &&
+         options.host.stdin_path != "/dev/stdin";
 }
 
 void show(const Report& report) {
@@ -302,8 +318,9 @@ Module load_module(const std::string& path, bool metered, double& read_seconds,
   return or_fail(std::move(module), path);
 }
 
-int run(RunOptions options) {
-  const RunOptions as_given = options;
+namespace {
+
+int run_once(RunOptions& options, const RunOptions& as_given) {
   Stopwatch total;
   Stopwatch watch;
   check_run_options(options);
@@ -347,7 +364,7 @@ int run(RunOptions options) {
       in_waves ? run_in_waves(swarm, options, program, function, arguments, instances, timed_out)
                : dispatch(swarm, options, function, arguments, ids, timed_out);
   if (!first && runs_elsewhere(first.error(), options, engine)) return run_on_cpu(as_given);
-  Results results = or_fail(std::move(first));
+  Results results = results_of(std::move(first), timed_out);
   if (in_waves) seconds.spawn = in_seconds(results.spawn_time());
   for (std::uint64_t times = 1; times < options.repeat.value_or(1); ++times) {
     if (timed_out || stop_signalled()) break;
@@ -355,7 +372,7 @@ int run(RunOptions options) {
     or_fail(swarm.reset(ids));
     seconds.spawn = watch.lap();
     starts_compiled = has_code();
-    results = dispatch(swarm, options, function, arguments, ids, timed_out);
+    results = results_of(dispatch(swarm, options, function, arguments, ids, timed_out), timed_out);
   }
   const TierStatus tier = program.tier_status();
   seconds.run = in_seconds(results.run_time());
@@ -380,6 +397,21 @@ int run(RunOptions options) {
                          .timed_out = timed_out};
   show(report);
   return exit_status(tally, results);
+}
+
+}  // namespace
+
+int run(RunOptions options) {
+  const RunOptions as_given = options;
+  try {
+    return run_once(options, as_given);
+  } catch (const DeviceLost& loss) {
+    if (options.engine.isolation == Isolation::none || !leaves_no_trace(options)) throw;
+    print_error(fmt::format("warphive: {} The run begins again in a new worker process.\n",
+                            clean(loss.sentence())));
+  }
+  options = as_given;
+  return run_once(options, as_given);
 }
 
 }  // namespace warphive::tools

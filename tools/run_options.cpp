@@ -216,6 +216,13 @@ void add_engine_options(CLI::App& command, RunOptions& o) {
           "--args-from says at least 1,024 instances, else on the CPU")
       ->type_name("auto|cpu|cuda[:N]")
       ->group(group);
+  add_choice<Isolation>(
+      command, "--isolation", o.engine.isolation,
+      {{"none", Isolation::none}, {"worker", Isolation::worker}},
+      "worker: a GPU is driven by a process of its own. If that dies or hangs, the run begins once "
+      "more on a new one, unless it is of one instance that writes to stdout or reads stdin. "
+      "Default: none")
+      ->group(group);
   add_choice<Tier>(
       command, "--tier", o.engine.tier,
       {{"auto", Tier::automatic}, {"interp", Tier::interp}, {"jit", Tier::jit}},
@@ -404,6 +411,9 @@ void check_run_options(const RunOptions& options) {
                options.repeat        ? "--repeat"
                : options.read_memory ? "--read-memory"
                                      : "--memory-hash");
+  }
+  if (options.engine.isolation == Isolation::worker && options.engine.device == "cpu") {
+    fail_usage("--isolation worker is for GPUs; --device says cpu.");
   }
   if (!options.invoke && options.repeat) {
     fail_usage("--repeat needs --invoke.");
