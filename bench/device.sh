@@ -3,7 +3,7 @@
 # Checks and measures on a machine with a CUDA device, in one go and without this tree's build tools.
 #   bench/device.sh pack        here: .carry/device.tar.gz with the portable executable, guests and
 #                               the converted specification suite (run its test first), and
-#                               rounds_bench where the portable preset has built it
+#                               rounds_bench and hal_bench where the portable preset has built them
 #   bench/device.sh run OUT     there: unpacks it, writes OUT/*.json and OUT/log
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,7 +22,9 @@ case ${1:-} in
     cp -r tests/spec/expected_failures "$work/"
     cp bench/device_suite.py "$work/"
     library=$(find .venv/lib -name '_libwasmtime.so' 2>/dev/null | head -1)
-    if [[ -x build/portable/bin/rounds_bench ]]; then cp build/portable/bin/rounds_bench "$work/"; fi
+    for bench in rounds_bench hal_bench; do
+      if [[ -x build/portable/bin/$bench ]]; then cp build/portable/bin/$bench "$work/"; fi
+    done
     if [[ -n $library ]]; then cp build/release/bin/wasmtime_peer "$library" "$work/"; fi
     tar -C "$work" -czf .carry/device.tar.gz .
     ls -l .carry/device.tar.gz

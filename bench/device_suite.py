@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs programs on a CUDA device and on all CPU cores: equal results first, then rates.
 
-usage: device_suite.py WARPHIVE FOLDER OUT [--only check spec speed scale rounds] [--rounds OPTION…]
+usage: device_suite.py WARPHIVE FOLDER OUT [--only check isolation spec speed scale rounds] [--rounds OPTION…]
 """
 import argparse
 import concurrent.futures
 import json
+import os
 import pathlib
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -121,6 +123,45 @@ def rounds(folder, extra):
     return rows
 
 
+def children(process):
+    """Of all threads of a process."""
+    found = []
+    for file in pathlib.Path(f"/proc/{process}/task").glob("*/children"):
+        try:
+            found += map(int, file.read_text().split())
+        except OSError:
+            pass  # a thread that is gone
+    return found
+
+
+def isolation(binary, guests, size):
+    """A worker process: what it costs, and what becomes of a run whose worker is killed after some seconds."""
+    rows = []
+    arguments = [guests / "alu.wasm", "--invoke", "run", "--args-from", "1..4096", "--args", size, "--device", "cuda", "--tier", "interp"]
+    for kind in ("none", "worker"):
+        result, why = run(binary, *arguments, "--isolation", kind)
+        rows.append({"isolation": kind, "why": why})
+        if result is not None:
+            rows[-1] |= {"hash": result["result_hash"], "wall": result["wall"], "run": result["seconds"]["run"]}
+        print(rows[-1], flush=True)
+    command = [binary, "run", *map(str, arguments), "--isolation", "worker", "--format", "json", "--results", "hash", "--quiet"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(rows[1].get("wall", 1) * 0.8)
+        workers = children(process.pid)
+        started = time.monotonic()
+        for worker in workers:
+            os.kill(worker, signal.SIGKILL)
+        while process.poll() is None and set(children(process.pid)) <= set(workers):
+            time.sleep(0.01)
+        replaced = time.monotonic() - started
+        out, err = process.communicate()
+    rows.append({"killed": len(workers), "replaced after": replaced, "status": process.returncode, "stderr": err.strip(),
+                 "hash": json.loads(out)["result_hash"] if out else None, "until the end": time.monotonic() - started})
+    print(rows[-1], flush=True)
+    is_right = len(workers) == 1 and len({row.get("hash") for row in rows}) == 1 and "begins again" in err
+    return rows, 0 if is_right else 1
+
+
 def compare(binary, guests, name, size, count, extra=()):
     arguments = [guests / f"{name}.wasm", "--invoke", "run", "--args-from", f"1..{count}", "--args", size, *extra]
     cpu, why = run(binary, *arguments, "--device", "cpu")
@@ -165,7 +206,8 @@ def main():
     parser.add_argument("warphive", type=lambda path: str(pathlib.Path(path).resolve()))
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--only", nargs="*", default=["check", "spec", "speed", "scale", "rounds"])
+    parser.add_argument("--only", nargs="*", default=["check", "isolation", "spec", "speed", "scale", "rounds"])
+    parser.add_argument("--isolation-size", type=int, default=2_000_000, help="so that a run takes some seconds")
     parser.add_argument("--rounds", nargs=argparse.REMAINDER, default=[], help="options of rounds_bench")
     options = parser.parse_args()
     options.folder = options.folder.resolve()
@@ -184,6 +226,10 @@ def main():
                     failed += 1
                     print(f"FAIL {name} x {count} {extra}: {why}", flush=True)
             print(f"checked {name}", flush=True)
+
+    if "isolation" in options.only:
+        report["isolation"], wrong = isolation(binary, guests, options.isolation_size)
+        failed += wrong
 
     if "spec" in options.only:
         report["spec"] = [spec(binary, options.folder, "interp.cuda", 8), spec(binary, options.folder, "jit.cuda", 8)]
