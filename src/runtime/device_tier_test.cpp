@@ -143,7 +143,7 @@ class DeviceTierTest : public ::testing::Test {
     }
   }
   static codegen::TierStatus status(const std::shared_ptr<const Program>& program) {
-    return program->device_tier->status();
+    return program->device_tiers->latest()->status();
   }
 
   std::shared_ptr<hal::Device> device_;
@@ -192,12 +192,12 @@ TEST_F(DeviceTierTest, ShortCallsAddUp) {
     ASSERT_EQ(status(program).state, codegen::TierState::cold) << i;
     expect_equal(automatic.run(times), expected);
   }
-  EXPECT_FALSE(program->device_tier->is_cold());
-  program->device_tier->wait_until_idle();
+  EXPECT_FALSE(program->device_tiers->latest()->is_cold());
+  program->device_tiers->latest()->wait_until_idle();
   EXPECT_EQ(status(program).state, codegen::TierState::compiling) << "until lanes run it";
   expect_equal(automatic.run(times), expected);
   EXPECT_EQ(status(program).state, codegen::TierState::ready);
-  EXPECT_TRUE(program->device_tier->is_settled());
+  EXPECT_TRUE(program->device_tiers->latest()->is_settled());
 }
 
 TEST_F(DeviceTierTest, AllSwarmsOfAProgramGoOverAndItIsLoadedOnce) {
@@ -251,7 +251,7 @@ TEST_F(DeviceTierTest, ACancelIsNotTakenForCode) {
   }
   EXPECT_EQ(results->count(abi::Exit::cancelled), lanes);
   let_go();
-  program->device_tier->wait_until_idle();
+  program->device_tiers->latest()->wait_until_idle();
   const auto rest = automatic.swarm->resume(automatic.ids);
   ASSERT_TRUE(rest.has_value());
   EXPECT_EQ(status(program).state, codegen::TierState::ready);
@@ -281,15 +281,15 @@ TEST_F(DeviceTierTest, ALargeProgramsHotFunctionsComeFirst) {
   EXPECT_GE(part.functions, 2U);
   EXPECT_LT(part.functions, others / 2);
   EXPECT_EQ(part.interpreted, 0U) << "they may be compiled later";
-  EXPECT_FALSE(program->device_tier->is_settled());
+  EXPECT_FALSE(program->device_tiers->latest()->is_settled());
   const Results expected = interp.run(long_times);
   expect_equal(*results, expected);
   expect_equal(automatic.run(long_times), expected);
   let_go();
-  program->device_tier->wait_until_idle();
+  program->device_tiers->latest()->wait_until_idle();
   expect_equal(automatic.run(long_times), expected);
   EXPECT_EQ(status(program).functions, others + 2);
-  EXPECT_TRUE(program->device_tier->is_settled());
+  EXPECT_TRUE(program->device_tiers->latest()->is_settled());
 }
 
 TEST_F(DeviceTierTest, WhatIsBeyondALimitStaysInterpreted) {
@@ -342,7 +342,7 @@ TEST_F(DeviceTierTest, WhatTheBackgroundMadeIsKept) {
   const auto program = link(Tiers::automatic);
   EXPECT_TRUE(status(program).from_cache);
   EXPECT_EQ(status(program).functions, 2U);
-  EXPECT_FALSE(program->device_tier->is_cold());
+  EXPECT_FALSE(program->device_tiers->latest()->is_cold());
   fs::remove_all(name);
 }
 
@@ -386,17 +386,17 @@ TEST_F(DeviceTierTest, WhereThereIsNoMemoryForStacksItStaysInterpreted) {
   const auto rest = device_->allocate(device_->available_bytes() - room, hal::Placement::device);
   ASSERT_TRUE(rest.has_value());
   expect_equal(automatic.run(long_times), expected);
-  program->device_tier->wait_until_idle();
+  program->device_tiers->latest()->wait_until_idle();
   expect_equal(automatic.run(long_times), expected);
   EXPECT_EQ(status(program).state, codegen::TierState::failed);
-  EXPECT_TRUE(program->device_tier->is_settled());
+  EXPECT_TRUE(program->device_tiers->latest()->is_settled());
   EXPECT_EQ(status(program).reason.find("Stacks for compiled code"), 0U) << status(program).reason;
 }
 
 TEST_F(DeviceTierTest, WithoutAQueueNothingIsCompiled) {
   queue.reset();
   const auto program = link(Tiers::automatic);
-  EXPECT_TRUE(program->device_tier->is_settled());
+  EXPECT_TRUE(program->device_tiers->latest()->is_settled());
   const std::uint64_t links = calls("cuLinkCreate_v2");
   EXPECT_EQ(runner(program).run(long_times).count(abi::Exit::returned), lanes);
   EXPECT_EQ(calls("cuLinkCreate_v2"), links);

@@ -140,7 +140,7 @@ struct Answer {
 
 class Channel {
  public:
-  enum class Kind : std::uint8_t { memory, code, urgent, queue };
+  enum class Kind : std::uint8_t { memory, code, urgent, queue, linker };
   Channel(Worker& worker, Socket socket, Kind kind)
       : worker_(worker), socket_(std::move(socket)), kind_(kind) {}
 
@@ -273,17 +273,12 @@ class WorkerExecutable final : public Executable {
     return index < kernel_count && (kernels_ >> index & 1) != 0;
   }
   [[nodiscard]] Result<std::uint64_t> address(const char* symbol) const override;
-  [[nodiscard]] std::span<const std::byte> binary() const override { return binary_; }
-  void set_binary(std::span<const std::byte> binary) {
-    binary_.assign(binary.begin(), binary.end());
-  }
   [[nodiscard]] std::uint64_t number() const { return number_; }
 
  private:
   WorkerDevice& device_;
   std::uint64_t number_;   // in the worker
   std::uint64_t kernels_;  // that are there, a bit each
-  std::vector<std::byte> binary_;
 };
 
 class WorkerQueue final : public Queue {
@@ -440,6 +435,7 @@ class WorkerDevice final : public Device {
     return Buffer(this, range.data(), bytes, placement);
   }
   Result<std::unique_ptr<Executable>> load(const KernelImage& image) override;
+  Result<std::unique_ptr<Linker>> create_linker(std::uint32_t registers) override;
   Result<std::unique_ptr<Queue>> create_queue() override {
     auto ends = Socket::pair();
     if (!ends.first) return no_socket();
@@ -459,7 +455,9 @@ class WorkerDevice final : public Device {
   }
   [[nodiscard]] bool lost() const override { return worker_.lost(); }
 
-  // For its queues and executables.
+  // For its queues, executables and linkers.
+  Area& area() { return *area_; }
+  tl::unexpected<Error> lose_senseless() { return worker_.lose_senseless(); }
   Channel& code() { return *code_; }
   Channel& urgent() { return *urgent_; }
   void forget(std::uint64_t queue) { worker_.forget_queue(queue); }
@@ -512,6 +510,7 @@ class WorkerDevice final : public Device {
     info_.memory_bytes = numbers.memory_bytes;
     info_.reserve_bytes = numbers.reserve_bytes;
     info_.tile_lanes = numbers.tile_lanes;
+    info_.schedulers = numbers.schedulers;
     info_.reads_host_memory = numbers.reads_host_memory != 0;
     info_.lane_stack_bytes = numbers.lane_stack_bytes;
     return {};
@@ -527,55 +526,80 @@ class WorkerDevice final : public Device {
   std::map<std::byte*, std::uint64_t> shared_;  // ranges of the area in buffers
 };
 
+tl::unexpected<Error> no_area(std::uint64_t bytes) {
+  return base::error(ErrorCode::out_of_memory, ErrorPhase::none,
+                     "Code of ({}) bytes exceeds what can be shared with the worker.", bytes);
+}
+
+class WorkerLinker final : public Linker {
+ public:
+  WorkerLinker(WorkerDevice& device, std::unique_ptr<Channel> channel, std::uint64_t number)
+      : device_(device), channel_(std::move(channel)), number_(number) {}
+  ~WorkerLinker() override { (void)channel_->call({.op = Op::drop_linker, .object = number_}); }
+
+  Status add(std::string_view part) override {
+    if (part.empty()) return {};
+    const AreaRange range(device_.area(), part.size());
+    if (range.get().empty()) return no_area(part.size());
+    std::memcpy(range.get().data(), part.data(), part.size());
+    WARPHIVE_TRY(channel_->call({.op = Op::add_part,
+                                 .object = number_,
+                                 .from = reinterpret_cast<std::uintptr_t>(range.get().data()),
+                                 .bytes = part.size()}));
+    return {};
+  }
+  Result<std::vector<std::byte>> finish() override {
+    WARPHIVE_TRY_ASSIGN(const Answer answer,
+                        channel_->call({.op = Op::finish_link, .object = number_}));
+    const std::uint64_t bytes = answer.reply.values[0];
+    if (bytes == 0 || bytes > most_binary_bytes) return device_.lose_senseless();
+    const AreaRange made(device_.area(), bytes);
+    if (made.get().empty()) return no_area(bytes);
+    WARPHIVE_TRY(channel_->call({.op = Op::read_binary,
+                                 .object = number_,
+                                 .to = reinterpret_cast<std::uintptr_t>(made.get().data()),
+                                 .bytes = bytes}));
+    const std::span<const std::byte> binary = made.get().first(bytes);
+    return std::vector<std::byte>(binary.begin(), binary.end());
+  }
+
+ private:
+  WorkerDevice& device_;
+  std::unique_ptr<Channel> channel_;
+  std::uint64_t number_;  // in the worker
+};
+
+Result<std::unique_ptr<Linker>> WorkerDevice::create_linker(std::uint32_t registers) {
+  WARPHIVE_TRY_ASSIGN(auto channel, add_channel(Channel::Kind::linker));
+  WARPHIVE_TRY_ASSIGN(const Answer answer,
+                      channel->call({.op = Op::create_linker, .value = registers}));
+  return std::make_unique<WorkerLinker>(*this, std::move(channel), answer.reply.values[0]);
+}
+
 Result<std::unique_ptr<Executable>> WorkerDevice::load(const KernelImage& image) {
-  // As in-process devices: of the forms that are there, the last counts.
+  // As in-process devices: a binary counts before PTX.
   const std::span<const std::byte> binary = image.binary;
-  const std::span<const std::string_view> parts =
-      binary.empty() ? image.parts : std::span<const std::string_view>();
   const std::string_view ptx =
-      binary.empty() && parts.empty() && image.ptx != nullptr ? image.ptx : std::string_view();
-  PackedImage packed = {.registers = image.registers,
-                        .parts = static_cast<std::uint32_t>(parts.size()),
-                        .binary_bytes = binary.size(),
-                        .ptx_bytes = ptx.empty() ? 0 : ptx.size() + 1};
-  std::vector<std::uint64_t> sizes;
-  std::uint64_t bytes =
-      sizeof packed + parts.size() * sizeof(std::uint64_t) + binary.size() + packed.ptx_bytes;
-  for (const std::string_view part : parts) {
-    sizes.push_back(part.size());
-    bytes += part.size();
-  }
+      binary.empty() && image.ptx != nullptr ? image.ptx : std::string_view();
+  const PackedImage packed = {.registers = image.registers,
+                              .binary_bytes = binary.size(),
+                              .ptx_bytes = ptx.empty() ? 0 : ptx.size() + 1};
+  const std::uint64_t bytes = sizeof packed + binary.size() + packed.ptx_bytes;
   const AreaRange range(*area_, bytes);
-  if (range.get().empty()) {
-    return base::error(ErrorCode::out_of_memory, ErrorPhase::none,
-                       "Code of ({}) bytes exceeds what can be shared with the worker.", bytes);
-  }
+  if (range.get().empty()) return no_area(bytes);
   std::byte* at = range.get().data();
   const auto write = [&](std::span<const std::byte> from) {
     if (!from.empty()) std::memcpy(at, from.data(), from.size());
     at += from.size();
   };
   write(bytes_of(packed));
-  write(std::as_bytes(std::span(sizes)));
   write(binary);
-  for (const std::string_view part : parts) write(bytes_of(part));
   write(bytes_of(ptx));  // its zero is there
-  auto answer = code_->call({.op = Op::load,
-                             .from = reinterpret_cast<std::uintptr_t>(range.get().data()),
-                             .bytes = bytes});
-  WARPHIVE_TRY(answer);
-  const auto& [number, kernels, made_bytes] = answer->reply.values;
-  auto executable = std::make_unique<WorkerExecutable>(*this, number, kernels);
-  executable->set_binary(binary);
-  if (!binary.empty() || made_bytes == 0) return executable;
-  const AreaRange made(*area_, made_bytes);
-  if (made_bytes > most_binary_bytes || made.get().empty()) return worker_.lose_senseless();
-  WARPHIVE_TRY(code_->call({.op = Op::read_binary,
-                            .object = number,
-                            .to = reinterpret_cast<std::uintptr_t>(made.get().data()),
-                            .bytes = made_bytes}));
-  executable->set_binary(made.get().first(made_bytes));
-  return executable;
+  WARPHIVE_TRY_ASSIGN(const Answer answer,
+                      code_->call({.op = Op::load,
+                                   .from = reinterpret_cast<std::uintptr_t>(range.get().data()),
+                                   .bytes = bytes}));
+  return std::make_unique<WorkerExecutable>(*this, answer.reply.values[0], answer.reply.values[1]);
 }
 
 WorkerExecutable::~WorkerExecutable() {

@@ -2,10 +2,10 @@
 // What a front process and its worker process tell each other: datagrams over pairs of sockets, and
 // an area of memory that both have at the same address.
 //
-// There is a channel for the device, one for what overtakes queues, and one for each queue; the
-// worker serves each by a thread, in the order of its requests. Requests that have no reply must
-// not fail: what goes wrong is kept, the queue's requests are passed over, and the next reply of
-// that channel tells.
+// There is a channel for the device, one for code that is loaded, one for what overtakes queues,
+// and one for each queue and each linker; the worker serves each by a thread, in the order of its
+// requests. Requests that have no reply must not fail: what goes wrong is kept, the queue's
+// requests are passed over, and the next reply of that channel tells.
 #pragma once
 
 #include <cstddef>
@@ -31,8 +31,12 @@ enum class Op : std::uint8_t {
   allocate,       // replies the address
   adopt,          //
   release,        // payload: Fence…
-  load,           // a packed image in the area; replies number, kernels (bits), bytes of binary
+  load,           // a packed image in the area; replies number, kernels (bits)
+  create_linker,  // value: registers; replies its number
+  add_part,       // text in the area
+  finish_link,    // replies bytes of the binary
   read_binary,    // to the area
+  drop_linker,    //
   find_variable,  // text: its name; replies its address
   unload,         // payload: Fence…
   available,      // replies bytes available, bytes reservable
@@ -59,7 +63,7 @@ struct Request {
   KernelId kernel = KernelId::spawn;
   std::uint16_t payload = 0;  // bytes behind it
   std::uint32_t value = 0;    // lanes; byte; word; ordinal of the device
-  std::uint64_t object = 0;   // an executable or a queue; a point's value; version of the protocol
+  std::uint64_t object = 0;   // executable, linker or queue; a point's value; protocol's version
   std::uint64_t to = 0;
   std::uint64_t to_offset = 0;
   std::uint64_t from = 0;
@@ -84,15 +88,13 @@ struct Reply {
 
 /// The numbers of a DeviceInfo; its texts follow, each with a zero behind it.
 struct DeviceReply {
-  std::uint32_t workers, tile_lanes, reads_host_memory, lane_stack_bytes;
+  std::uint32_t workers, tile_lanes, schedulers, lane_stack_bytes, reads_host_memory, reserved;
   std::uint64_t memory_bytes, reserve_bytes;
 };
 
-/// An image in the area: this, the parts' sizes (8 bytes each), the binary, the parts, and PTX with
-/// its zero.
+/// An image in the area: this, the binary, and PTX with its zero.
 struct PackedImage {
-  std::uint32_t registers, parts;
-  std::uint64_t binary_bytes, ptx_bytes;  // ptx_bytes: 0 where there is none
+  std::uint64_t registers, binary_bytes, ptx_bytes;  // ptx_bytes: 0 where there is none
 };
 
 inline constexpr std::size_t most_payload = 60'000;

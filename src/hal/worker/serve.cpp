@@ -84,6 +84,15 @@ class Session {
   }
 
  private:
+  struct Loaded {
+    std::string ptx;
+    std::unique_ptr<Executable> executable;
+  };
+  struct Linking {
+    std::unique_ptr<Linker> linker;
+    std::vector<std::byte> binary;  // once it is finished
+  };
+
   bool reply(Socket& socket, const Result<Answer>& answer) {
     Reply head;
     std::string payload;
@@ -173,14 +182,37 @@ class Session {
       }
       case Op::load:
         return load(request);
+      case Op::create_linker:
+        return create_linker(request.value);
+      case Op::add_part: {
+        const auto* const from = pointer<const std::byte>(request.from);
+        if (!area_->contains(from, request.bytes)) return senseless("memory");
+        WARPHIVE_TRY_ASSIGN(const auto linking, find_linking(request.object));
+        WARPHIVE_TRY(linking->linker->add({reinterpret_cast<const char*>(from), request.bytes}));
+        return Answer{};
+      }
+      case Op::finish_link: {
+        WARPHIVE_TRY_ASSIGN(const auto linking, find_linking(request.object));
+        WARPHIVE_TRY_ASSIGN(linking->binary, linking->linker->finish());
+        return Answer{.values = {linking->binary.size(), 0, 0}, .payload = {}};
+      }
       case Op::read_binary: {
-        WARPHIVE_TRY_ASSIGN(const auto executable, find_executable(request.object));
+        WARPHIVE_TRY_ASSIGN(const auto linking, find_linking(request.object));
         auto* const to = pointer<std::byte>(request.to);
-        const std::span<const std::byte> binary = executable->binary();
+        const std::span<const std::byte> binary = linking->binary;
         if (!area_->contains(to, request.bytes) || request.bytes != binary.size()) {
           return senseless("memory");
         }
         std::memcpy(to, binary.data(), binary.size());
+        return Answer{};
+      }
+      case Op::drop_linker: {
+        std::shared_ptr<Linking> last;  // goes behind the lock
+        const std::lock_guard lock(mutex_);
+        if (const auto found = linkings_.find(request.object); found != linkings_.end()) {
+          last = std::move(found->second);
+          linkings_.erase(found);
+        }
         return Answer{};
       }
       case Op::find_variable: {
@@ -232,8 +264,10 @@ class Session {
     const DeviceInfo& info = device_->info();
     const DeviceReply numbers = {.workers = info.workers,
                                  .tile_lanes = info.tile_lanes,
-                                 .reads_host_memory = info.reads_host_memory ? 1u : 0u,
+                                 .schedulers = info.schedulers,
                                  .lane_stack_bytes = info.lane_stack_bytes,
+                                 .reads_host_memory = info.reads_host_memory ? 1u : 0u,
+                                 .reserved = 0,
                                  .memory_bytes = info.memory_bytes,
                                  .reserve_bytes = info.reserve_bytes};
     Answer answer;
@@ -280,18 +314,9 @@ class Session {
       return std::exchange(at, at + bytes);
     };
     std::memcpy(&packed, take(sizeof packed), sizeof packed);
-    const std::byte* const sizes_at = take(std::uint64_t{packed.parts} * sizeof(std::uint64_t));
-    std::vector<std::uint64_t> sizes(fits ? packed.parts : 0);
-    if (!sizes.empty()) std::memcpy(sizes.data(), sizes_at, sizes.size() * sizeof sizes[0]);
     KernelImage image;
-    image.registers = packed.registers;
+    image.registers = static_cast<std::uint32_t>(packed.registers);
     image.binary = {take(packed.binary_bytes), packed.binary_bytes};
-    std::vector<std::string_view> parts;
-    parts.reserve(sizes.size());
-    for (const std::uint64_t bytes : sizes) {
-      parts.emplace_back(reinterpret_cast<const char*>(take(bytes)), bytes);
-    }
-    image.parts = parts;
     const std::byte* const ptx = take(packed.ptx_bytes);
     if (!fits) return senseless("memory");
     // Of its own: the front's memory goes away, and who knows how long a driver looks at it.
@@ -305,10 +330,17 @@ class Session {
     for (std::size_t i = 0; i < kernel_count; ++i) {
       if (loaded->executable->has(static_cast<KernelId>(i))) kernels |= std::uint64_t{1} << i;
     }
-    const std::uint64_t bytes = loaded->executable->binary().size();
     const std::lock_guard lock(mutex_);
     executables_[next_] = std::move(loaded);
-    return Answer{.values = {next_++, kernels, bytes}, .payload = {}};
+    return Answer{.values = {next_++, kernels, 0}, .payload = {}};
+  }
+
+  Result<Answer> create_linker(std::uint32_t registers) {
+    auto linking = std::make_shared<Linking>();
+    WARPHIVE_TRY_ASSIGN(linking->linker, device_->create_linker(registers));
+    const std::lock_guard lock(mutex_);
+    linkings_[next_] = std::move(linking);
+    return Answer{.values = {next_++, 0, 0}, .payload = {}};
   }
 
   void wait_for(std::span<const std::byte> payload) {
@@ -335,6 +367,12 @@ class Session {
     if (found == executables_.end()) return senseless("an executable");
     return std::shared_ptr<Executable>(found->second, found->second->executable.get());
   }
+  Result<std::shared_ptr<Linking>> find_linking(std::uint64_t number) {
+    const std::lock_guard lock(mutex_);
+    const auto found = linkings_.find(number);
+    if (found == linkings_.end()) return senseless("a linker");
+    return found->second;
+  }
   Result<std::shared_ptr<Queue>> find_queue(std::uint64_t number) {
     const std::lock_guard lock(mutex_);
     const auto found = queues_.find(number);
@@ -342,17 +380,13 @@ class Session {
     return found->second->queue;
   }
 
-  struct Loaded {
-    std::string ptx;
-    std::unique_ptr<Executable> executable;
-  };
-
   std::unique_ptr<Area> area_;
   std::shared_ptr<Device> device_;
   std::mutex mutex_;  // guards what follows
   std::condition_variable taken_;
   std::map<std::uint64_t, std::shared_ptr<Buffer>> buffers_;  // by address
   std::map<std::uint64_t, std::shared_ptr<Loaded>> executables_;
+  std::map<std::uint64_t, std::shared_ptr<Linking>> linkings_;
   std::map<std::uint64_t, std::shared_ptr<QueueState>> queues_;
   std::uint64_t next_ = 1;
 };
