@@ -86,6 +86,7 @@ class Session {
  private:
   struct Loaded {
     std::string ptx;
+    std::vector<std::byte> binary;
     std::unique_ptr<Executable> executable;
   };
   struct Linking {
@@ -316,7 +317,7 @@ class Session {
     std::memcpy(&packed, take(sizeof packed), sizeof packed);
     KernelImage image;
     image.registers = static_cast<std::uint32_t>(packed.registers);
-    image.binary = {take(packed.binary_bytes), packed.binary_bytes};
+    const std::byte* const binary = take(packed.binary_bytes);
     const std::byte* const ptx = take(packed.ptx_bytes);
     if (!fits) return senseless("memory");
     // Of its own: the front's memory goes away, and who knows how long a driver looks at it.
@@ -325,6 +326,8 @@ class Session {
       loaded->ptx.assign(reinterpret_cast<const char*>(ptx), packed.ptx_bytes - 1);
       image.ptx = loaded->ptx.c_str();
     }
+    if (packed.binary_bytes != 0) loaded->binary.assign(binary, binary + packed.binary_bytes);
+    image.binary = loaded->binary;
     WARPHIVE_TRY_ASSIGN(loaded->executable, device_->load(image));
     std::uint64_t kernels = 0;
     for (std::size_t i = 0; i < kernel_count; ++i) {
