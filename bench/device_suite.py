@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs programs on a CUDA device and on all CPU cores: equal results first, then rates.
 
-usage: device_suite.py WARPHIVE FOLDER OUT [--only check isolation spec speed scale rounds] [--rounds OPTION…]
+usage: device_suite.py WARPHIVE FOLDER OUT [--only check isolation spec speed few auto scale rounds] [--rounds OPTION…]
 """
 import argparse
 import concurrent.futures
@@ -41,6 +41,7 @@ PEERS = [
     ("wasmtime", ("--mode", "reuse")),
     ("wasmtime_fuel", ("--mode", "reuse", "--fuel")),
     ("wasmtime_fresh", ("--mode", "fresh")),
+    ("wasmtime_fresh_fuel", ("--mode", "fresh", "--fuel")),
 ]
 
 
@@ -104,10 +105,59 @@ def scale(binary, guests):
             row |= {"exits": result["exits"], "run": result["seconds"]["run"]}
         rows.append(row)
         print(row, flush=True)
-    result, why = run(binary, guests / "sieve.wasm", "--invoke", "run", "--args-from", "1..3000000", "--args", 10, "--device", "cuda")
-    rows.append({"does not fit": 3_000_000, "why": why if result is None else "it ran"})
-    print(rows[-1], flush=True)
+    # More than fit at once: in waves, and refused where all must exist.
+    command = (guests / "sieve.wasm", "--invoke", "run", "--args-from", "1..3000000", "--args", 10, "--device", "cuda")
+    for extra in ((), ("--memory-hash",)):
+        result, why = run(binary, *command, *extra)
+        rows.append({"more than fit": 3_000_000, "options": extra, "why": why, "seconds": result and result["seconds"]})
+        print(rows[-1], flush=True)
     return rows
+
+
+def few_instances(binary, folder):
+    """One and 1,024 instances, the latter beside wasmtime on all cores; and what counting instructions costs."""
+    rows = []
+    for name, size, many, _ in PROGRAMS:
+        row = {"program": name}
+        for label, count, extra in (("one", 1, ()), ("1024", 1024, ()), ("metered", many, ()), ("unmetered", many, ("--metering", "off"))):
+            arguments = (folder / "guests" / f"{name}.wasm", "--invoke", "run", "--args-from", f"1..{count}", "--args", size, "--device", "cuda",
+                         "--tier", "jit", "--repeat", 6, *extra)
+            result, why = run(binary, *arguments)
+            row[label] = result["seconds"]["run"] if result else why
+        row["wasmtime"] = peer(folder, name, size, 1024, ("--mode", "reuse")).get("run")
+        if all(isinstance(row[key], float) for key in ("one", "1024", "metered", "unmetered")):
+            row |= {"1,024 over one": round(1024 * row["one"] / row["1024"]), "metering": round(row["metered"] / row["unmetered"], 3),
+                    "over wasmtime": ratio(row["wasmtime"] or 0, row["1024"])}
+        rows.append(row)
+        print(row, flush=True)
+    for key in ("1,024 over one", "over wasmtime", "metering"):
+        values = [row[key] for row in rows[:9] if row.get(key)]
+        if values:
+            rows.append({"geometric mean of nine": key, "is": round(statistics.geometric_mean(values), 3)})
+            print(rows[-1], flush=True)
+    return rows
+
+
+def tier_up(binary, guests):
+    """Code made in the background while instances run: the same results, and when it came."""
+    rows, failed = [], 0
+    for name, size, count in (("alu", 4_000_000, 131_072), ("coremark_like", 40, 65_536), ("json", 20, 16_384), ("sort", 20_000, 16_384)):
+        row, seen = {"program": name}, set()
+        for tier in ("interp", "jit", "auto"):
+            result, why = run(binary, guests / f"{name}.wasm", "--invoke", "run", "--args-from", f"1..{count}", "--args", size, "--device", "cuda",
+                              "--tier", tier, "--no-cache")
+            if result is None:
+                row[tier] = why
+                failed += 1
+                continue
+            seen.add((result["result_hash"], result["instructions"]))
+            row[tier] = {"run": result["seconds"]["run"], "tier": result["tier"], "compiled": result["compiled"], "wall": result["wall"]}
+        if len(seen) != 1:
+            failed += 1
+            row["differ"] = sorted(seen)
+        rows.append(row)
+        print(row, flush=True)
+    return rows, failed
 
 
 def rounds(folder, extra):
@@ -206,7 +256,7 @@ def main():
     parser.add_argument("warphive", type=lambda path: str(pathlib.Path(path).resolve()))
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--only", nargs="*", default=["check", "isolation", "spec", "speed", "scale", "rounds"])
+    parser.add_argument("--only", nargs="*", default=["check", "isolation", "spec", "speed", "few", "auto", "scale", "rounds"])
     parser.add_argument("--isolation-size", type=int, default=2_000_000, help="so that a run takes some seconds")
     parser.add_argument("--rounds", nargs=argparse.REMAINDER, default=[], help="options of rounds_bench")
     options = parser.parse_args()
@@ -248,8 +298,8 @@ def main():
                 first, why = run(binary, *command)
                 result = None
                 if first is not None:
-                    # With memory at hand, as the peer has it.
-                    result, why = run(binary, *command, "--repeat", 4)
+                    # With memory at hand, as the peer has it, and when it is settled how many lanes run at a time.
+                    result, why = run(binary, *command, "--repeat", 8)
                 row[label] = {"why": why} if result is None else {
                     "instances": count, **{key: result["seconds"][key] for key in ("load", "spawn", "run", "harvest")},
                     "first": first["seconds"],
@@ -263,14 +313,21 @@ def main():
                 "run": ratio(each["gpu_jit"], each["wasmtime"]),
                 "run, peer with fuel": ratio(each["gpu_jit"], each["wasmtime_fuel"]),
                 "end to end": ratio(end_to_end(row["gpu_jit"]), each["wasmtime_fresh"]),
-                "interpreted": ratio(each["gpu_interp"], each["wasmtime"])}
+                "end to end, peer with fuel": ratio(end_to_end(row["gpu_jit"]), each["wasmtime_fresh_fuel"]),
+                "interpreted": ratio(each["gpu_interp"], each["wasmtime"]),
+                "interpreted, peer with fuel": ratio(each["gpu_interp"], each["wasmtime_fuel"])}
             print(f"{name:14} " + " ".join(f"{each[label] / 1e3:13.1f}" for label in labels)
                   + f"   {row['over_wasmtime']} load {row['gpu_jit'].get('load', 0):.2f} {row['gpu_jit'].get('why', '')}", flush=True)
-        for key in ("run", "run, peer with fuel", "end to end", "interpreted"):
+        for key in report["speed"][0]["over_wasmtime"]:
             nine = [row["over_wasmtime"][key] for row in report["speed"][:9]]
             if all(nine):
                 report.setdefault("geometric_mean_of_nine", {})[key] = round(statistics.geometric_mean(nine), 2)
         print(report.get("geometric_mean_of_nine"), flush=True)
+    if "few" in options.only:
+        report["few"] = few_instances(binary, options.folder)
+    if "auto" in options.only:
+        report["auto"], wrong = tier_up(binary, guests)
+        failed += wrong
     if "scale" in options.only:
         report["scale"] = scale(binary, guests)
     if "rounds" in options.only:
