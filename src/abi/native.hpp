@@ -25,9 +25,9 @@ inline constexpr int64_t native_refused = -2;
 
 /// Calls `code` with parameters from the frame's slots 0.., and leaves results there.
 using NativeThunk = int64_t (*)(void* context, uint64_t frame, int64_t fuel, const void* code);
-/// Goes on inside of a function, with its values from the frame's slots, and leaves results in
-/// slots 0...
-using NativeResumeCode = int64_t (*)(void* context, uint64_t frame, int64_t fuel);
+/// Goes on inside of a function, at `insn`, with its values from the frame's slots, and leaves
+/// results in slots 0...
+using NativeResumeCode = int64_t (*)(void* context, uint64_t frame, int64_t fuel, uint32_t insn);
 
 inline constexpr uint32_t native_anywhere = 1;
 /// `code` and then `compiled` change, atomically, once the function is compiled.

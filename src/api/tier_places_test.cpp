@@ -134,9 +134,10 @@ std::array<abi::NativeResumeCode, most_resumes> originals;
 int entered = 0;
 
 template <std::size_t i>
-WARPHIVE_CALLS_NATIVE std::int64_t counted(void* context, std::uint64_t frame, std::int64_t fuel) {
+WARPHIVE_CALLS_NATIVE std::int64_t counted(void* context, std::uint64_t frame, std::int64_t fuel,
+                                           std::uint32_t insn) {
   ++entered;
-  return originals[i](context, frame, fuel);
+  return originals[i](context, frame, fuel, insn);
 }
 template <std::size_t... i>
 constexpr std::array<abi::NativeResumeCode, sizeof...(i)> make_counted(std::index_sequence<i...>) {

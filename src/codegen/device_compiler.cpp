@@ -223,8 +223,8 @@ class DeviceCompiler {
     items.clear();
     auto* resume_type = llvm::StructType::get(context, {i32, i32, pointer});
     for (const std::uint32_t insn : resumes) {
-      items.push_back(llvm::ConstantStruct::get(
-          resume_type, {number(insn), number(0), emitter.declare_resume(insn)}));
+      llvm::Function* code = emitter.declare_resumes(ir::locate(encoded_, insn).function);
+      items.push_back(llvm::ConstantStruct::get(resume_type, {number(insn), number(0), code}));
     }
     llvm::Constant* all_resumes = array(items, resume_type, "resumes");
     auto* native_type = llvm::StructType::get(context, {pointer, pointer, i32, i32});
@@ -384,10 +384,8 @@ class DeviceCompiler {
     if (by_call) want(1);
     for (const std::uint32_t inst : wanted_[index]) want(inst);
     add_places(index, analysis, insts);
-    for (const std::uint32_t inst : insts) {
-      if (emitter.add_resume(index, inst, analysis)) {
-        places.push_back(encoded_.functions[index].entry + inst);
-      }
+    for (const std::uint32_t inst : emitter.add_resumes(index, insts, analysis, !is_ptx_)) {
+      places.push_back(encoded_.functions[index].entry + inst);
     }
     return by_call ? Compiled::by_call : Compiled::yes;
   }
@@ -401,13 +399,11 @@ class DeviceCompiler {
     all_resume_instructions_ -= used;  // of an earlier try
     used = 0;
     if (std::find(no_resumes_.begin(), no_resumes_.end(), index) != no_resumes_.end()) return;
+    if (all_resume_instructions_ + size > options_.resume_instructions) return;
     const auto take = [&](std::uint32_t inst) {
       if (insts.size() >= options_.resumes_per_function) return;
-      if (all_resume_instructions_ + size > options_.resume_instructions) return;
       if (std::find(insts.begin(), insts.end(), inst) != insts.end()) return;
       insts.push_back(inst);
-      used += size;
-      all_resume_instructions_ += size;
     };
     for (std::uint32_t i = 1; i < function.blocks.size(); ++i) {
       if (analysis.blocks[i].is_check) take(function.blocks[i]);
@@ -416,6 +412,8 @@ class DeviceCompiler {
       const std::uint32_t site = analysis.sites[inst - 1];
       if (site != ir::none && analysis.site_list[site].checks_after) take(inst);
     }
+    used = insts.empty() ? 0 : size;
+    all_resume_instructions_ += used;
   }
 
   /// The function that a symbol is of.

@@ -21,13 +21,13 @@ struct DeviceOptions {
   CompileLimits limits;  // what takes units counts as well; bytes are those of units
   /// Functions in the order in which code is wanted; the others follow.
   std::vector<std::uint32_t> first;
-  /// Instructions at which lanes were stopped: variants that go on there, or at the header of the
-  /// loop around, are part of the code.
+  /// Instructions at which lanes were stopped: a variant of the function that goes on there, or at
+  /// the header of the loop around, is part of the code.
   std::vector<std::uint32_t> resumes;
-  /// Variants for so many other places of each function where it can go on, headers of loops first,
-  /// as long as a program's have no more instructions than the second number says.
+  /// So many other places of each function where it can go on are in its variant, headers of loops
+  /// first, as long as a program's variants have no more instructions than the second number says.
   std::uint32_t resumes_per_function = ~0u;
-  std::uint64_t resume_instructions = 2000;
+  std::uint64_t resume_instructions = 4000;
   /// Units are closed when their IR promises so much PTX; more than the most is never emitted: such
   /// a unit is made again in halves, and a function that is too large alone stays interpreted.
   std::uint64_t unit_bytes = std::uint64_t{256} << 10;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/emit.hpp"
 
+#include <algorithm>
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -62,32 +64,46 @@ class Emitter::FunctionEmitter : FunctionFrame {
     emit_blocks();
   }
 
-  bool emit_resume(std::uint32_t inst) {
-    std::optional<std::uint32_t> at_block;
-    std::uint32_t after = ir::none;
-    for (std::uint32_t i = 0; i < f_.blocks.size(); ++i) {
-      if (f_.blocks[i] == inst && a_.blocks[i].is_check) at_block = i;
-    }
-    if (!at_block && inst != 0 && a_.sites[inst - 1] != ir::none &&
-        a_.site_list[a_.sites[inst - 1]].checks_after) {
-      after = inst - 1;
-    }
-    if (!at_block && after == ir::none) return false;
+  /// Whether code can go on there.
+  [[nodiscard]] bool is_place(std::uint32_t inst) const {
+    return checked_block(inst).has_value() || (inst != 0 && a_.sites[inst - 1] != ir::none &&
+                                               a_.site_list[a_.sites[inst - 1]].checks_after);
+  }
+
+  /// Goes on at any of these places, which are not none.
+  void emit_resume(const std::string& symbol, std::span<const std::uint32_t> insts) {
     is_resume_ = true;
-    fn_ = types_.declare(resume_symbol(base_ + inst), types_.resume());
+    fn_ = types_.declare(symbol, types_.resume());
     begin();
     set_fuel(fn_->getArg(2));
-    const SlotRange live =
-        at_block ? a_.blocks[*at_block].live_in : a_.site_list[a_.sites[after]].live_after;
-    for (const SlotWeb& entry : a_.range(live)) write(entry.web, load_slot(entry));
-    resume_after_ = after;
-    if (!at_block) resume_block_ = block("resume");
-    b_.CreateBr(at_block ? blocks_[*at_block] : resume_block_);
+    llvm::BasicBlock* nowhere = block("nowhere");
+    llvm::SwitchInst* where = b_.CreateSwitch(fn_->getArg(3), nowhere);
+    b_.SetInsertPoint(nowhere);
+    b_.CreateUnreachable();
+    for (const std::uint32_t inst : insts) {
+      llvm::BasicBlock* load = block("load");
+      where->addCase(b_.getInt32(base_ + inst), load);
+      b_.SetInsertPoint(load);
+      const std::optional<std::uint32_t> at_block = checked_block(inst);
+      const SlotRange live =
+          at_block ? a_.blocks[*at_block].live_in : a_.site_list[a_.sites[inst - 1]].live_after;
+      for (const SlotWeb& entry : a_.range(live)) write(entry.web, load_slot(entry));
+      llvm::BasicBlock* go_on =
+          at_block ? blocks_[*at_block] : resume_blocks_[inst - 1] = block("resume");
+      b_.CreateBr(go_on);
+    }
     emit_blocks();
-    return true;
   }
 
  private:
+  /// The block that begins there, if fuel is checked in it.
+  [[nodiscard]] std::optional<std::uint32_t> checked_block(std::uint32_t inst) const {
+    const auto found = std::lower_bound(f_.blocks.begin(), f_.blocks.end(), inst);
+    const auto index = static_cast<std::uint32_t>(found - f_.blocks.begin());
+    const bool is_one = found != f_.blocks.end() && *found == inst && a_.blocks[index].is_check;
+    return is_one ? std::optional(index) : std::nullopt;
+  }
+
   // Blocks and instructions
 
   [[nodiscard]] std::size_t end_of(std::uint32_t index) const {
@@ -529,8 +545,8 @@ class Emitter::FunctionEmitter : FunctionFrame {
   }
   /// What runs behind a site; a variant that begins here comes in before the check.
   void continue_behind(std::uint32_t at, const Site& site, llvm::BasicBlock* after) {
-    if (at == resume_after_) {
-      b_.SetInsertPoint(resume_block_);
+    if (const auto found = resume_blocks_.find(at); found != resume_blocks_.end()) {
+      b_.SetInsertPoint(found->second);
       llvm::Value* have = fuel();
       llvm::BasicBlock* poor = block("resume_low");
       b_.CreateCondBr(b_.CreateICmpSLT(have, b_.getInt64(site.need_after)), poor, after,
@@ -561,8 +577,7 @@ class Emitter::FunctionEmitter : FunctionFrame {
     continue_behind(at, site, after);
   }
 
-  std::uint32_t resume_after_ = ir::none;
-  llvm::BasicBlock* resume_block_ = nullptr;
+  std::map<std::uint32_t, llvm::BasicBlock*> resume_blocks_;  // by the instruction before them
 };
 
 void Emitter::add_function(std::uint32_t function, const FunctionAnalysis& analysis) {
@@ -571,7 +586,28 @@ void Emitter::add_function(std::uint32_t function, const FunctionAnalysis& analy
 
 bool Emitter::add_resume(std::uint32_t function, std::uint32_t inst,
                          const FunctionAnalysis& analysis) {
-  return FunctionEmitter(*this, function, analysis).emit_resume(inst);
+  FunctionEmitter emitter(*this, function, analysis);
+  if (!emitter.is_place(inst)) return false;
+  emitter.emit_resume(resume_symbol(source_.encoded->functions[function].entry + inst), {&inst, 1});
+  return true;
+}
+
+std::vector<std::uint32_t> Emitter::add_resumes(std::uint32_t function,
+                                                std::span<const std::uint32_t> insts,
+                                                const FunctionAnalysis& analysis, bool named) {
+  FunctionEmitter emitter(*this, function, analysis);
+  const std::uint32_t entry = source_.encoded->functions[function].entry;
+  std::vector<std::uint32_t> places;
+  for (const std::uint32_t inst : insts) {
+    if (emitter.is_place(inst)) places.push_back(inst);
+  }
+  if (places.empty()) return places;
+  emitter.emit_resume(resume_symbol(entry), places);
+  for (const std::uint32_t inst : places) {
+    if (!named || inst == 0) continue;
+    llvm::GlobalAlias::create(resume_symbol(entry + inst), declare_resumes(function));
+  }
+  return places;
 }
 
 bool starts_in_loop(const ir::Function& function, const FunctionAnalysis& analysis) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -51,13 +52,18 @@ class Emitter {
   /// A variant of a function that goes on at `inst`: the start of a block where fuel is checked,
   /// or what follows an instruction behind which it is. False where there is no such place.
   bool add_resume(std::uint32_t function, std::uint32_t inst, const FunctionAnalysis& analysis);
+  /// One variant for all places among `insts`, which are returned: lanes that go on at several of
+  /// them stay in the same code. `named`: each has its resume_symbol, else all have one symbol.
+  std::vector<std::uint32_t> add_resumes(std::uint32_t function,
+                                         std::span<const std::uint32_t> insts,
+                                         const FunctionAnalysis& analysis, bool named);
   /// A function that is never compiled: calls of it refuse.
   void add_refusal(std::uint32_t function);
   // Code of other modules, with the types that it has there: linkers look at them.
   llvm::Function* declare_function(std::uint32_t function);
   llvm::Function* declare_refusal(std::uint32_t type);  // what stands for functions without code
   llvm::Function* declare_thunk(std::uint32_t type);
-  llvm::Function* declare_resume(std::uint32_t insn);
+  llvm::Function* declare_resumes(std::uint32_t function);  // of add_resumes
   [[nodiscard]] llvm::Module& module() { return *module_; }
 
  private:

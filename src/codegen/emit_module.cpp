@@ -121,8 +121,9 @@ llvm::Function* Emitter::declare_refusal(std::uint32_t type) {
 llvm::Function* Emitter::declare_thunk(std::uint32_t type) {
   return types_->declare(thunk_symbol(type), types_->thunk());
 }
-llvm::Function* Emitter::declare_resume(std::uint32_t insn) {
-  return types_->declare(resume_symbol(insn), types_->resume());
+llvm::Function* Emitter::declare_resumes(std::uint32_t function) {
+  return types_->declare(resume_symbol(source_.encoded->functions[function].entry),
+                         types_->resume());
 }
 
 }  // namespace warphive::codegen

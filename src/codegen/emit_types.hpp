@@ -80,7 +80,7 @@ struct EmitTypes {
     return llvm::FunctionType::get(i64, {context_pointer, i64, i64, pointer}, false);
   }
   [[nodiscard]] llvm::FunctionType* resume() const {
-    return llvm::FunctionType::get(i64, {context_pointer, i64, i64}, false);
+    return llvm::FunctionType::get(i64, {context_pointer, i64, i64, i32}, false);
   }
   llvm::Function* declare(const std::string& name, llvm::FunctionType* type) {
     if (llvm::Function* found = module.getFunction(name)) return found;

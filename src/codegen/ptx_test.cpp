@@ -251,9 +251,12 @@ TEST(Ptx, GoesOnAtLoopsAndBehindCallsAsFarAsTheLimitAllows) {
   ASSERT_EQ(all.size(), 2U);
   EXPECT_EQ(all[0], Op::charge) << "behind it the loop begins";
   EXPECT_EQ(all[1], Op::call);
+  // All of a function's are in one variant.
   options.resume_instructions = size_of(module.functions[f.index()]);
+  EXPECT_EQ(ops_at(compiled(module, options)), all);
+  options.resumes_per_function = 1;
   EXPECT_EQ(ops_at(compiled(module, options)), std::vector<Op>{Op::charge});
-  options.resume_instructions = 0;
+  --options.resume_instructions;
   EXPECT_TRUE(compiled(module, options).resumes.empty());
 }
 

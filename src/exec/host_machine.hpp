@@ -69,7 +69,7 @@ class HostMachine {
   static int64_t call_thunk(const abi::NativeTarget& target, HostContext& context, uint64_t frame,
                             int64_t fuel);
   static int64_t call_resume(abi::NativeResumeCode code, HostContext& context, uint64_t frame,
-                             int64_t fuel);
+                             int64_t fuel, uint32_t insn);
   static uint16_t opcode(const abi::Insn& insn) { return unfused(insn.op); }
 
   const abi::Insn* pc() const { return pc_; }

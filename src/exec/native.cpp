@@ -67,8 +67,8 @@ WARPHIVE_CALLS_NATIVE int64_t HostMachine::call_thunk(const abi::NativeTarget& t
 }
 WARPHIVE_CALLS_NATIVE int64_t HostMachine::call_resume(abi::NativeResumeCode code,
                                                        HostContext& context, uint64_t frame,
-                                                       int64_t fuel) {
-  return code(&context, frame, fuel);
+                                                       int64_t fuel, uint32_t insn) {
+  return code(&context, frame, fuel, insn);
 }
 
 void run_lane_native(const abi::RunParams& params, abi::LaneRef lane) {

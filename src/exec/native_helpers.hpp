@@ -154,7 +154,7 @@ int64_t enter_native(typename M::Context& context, const abi::NativeCode& code, 
       compiled_as(code.targets[function]) == abi::native_anywhere) {
     result = M::call_thunk(code.targets[function], context, frame, fuel);
   } else if (const abi::NativeResumeCode resume = find_resume(code, header.pc)) {
-    result = M::call_resume(resume, context, frame, fuel);
+    result = M::call_resume(resume, context, frame, fuel, header.pc);
   }
   if (result >= 0) {  // as the interpreter's `ret`
     const uint32_t slot = context.code->functions[function_holding(*context.code, pc)].header_slot;

@@ -21,8 +21,8 @@ WARPHIVE_CALLS_NATIVE int64_t TileMachine<shape>::call_thunk(const abi::NativeTa
 template <abi::TileShape shape>
 WARPHIVE_CALLS_NATIVE int64_t TileMachine<shape>::call_resume(abi::NativeResumeCode code,
                                                               TileContext& context, uint64_t frame,
-                                                              int64_t fuel) {
-  return code(&context, frame, fuel);
+                                                              int64_t fuel, uint32_t insn) {
+  return code(&context, frame, fuel, insn);
 }
 
 namespace {

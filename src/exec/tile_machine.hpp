@@ -149,7 +149,7 @@ class TileMachine {
   static int64_t call_thunk(const abi::NativeTarget& target, TileContext& context, uint64_t frame,
                             int64_t fuel);
   static int64_t call_resume(abi::NativeResumeCode code, TileContext& context, uint64_t frame,
-                             int64_t fuel);
+                             int64_t fuel, uint32_t insn);
   static uint16_t opcode(const abi::Insn& insn) { return insn.op; }
 
   uint32_t index() const { return static_cast<uint32_t>(pc_ - context_->insns); }

@@ -16,7 +16,7 @@ using exec::TileContext;
 /// Compiled code takes the context's address in the space that it lies in.
 using LocalContext = __attribute__((address_space(5))) void*;
 using Thunk = int64_t (*)(LocalContext context, uint64_t frame, int64_t fuel, const void* code);
-using ResumeCode = int64_t (*)(LocalContext context, uint64_t frame, int64_t fuel);
+using ResumeCode = int64_t (*)(LocalContext context, uint64_t frame, int64_t fuel, uint32_t insn);
 
 LocalContext local(TileContext& context) {
   return (LocalContext)(&context);  // NOLINT: only this kind of cast changes the address space
@@ -39,8 +39,8 @@ int64_t Machine::call_thunk(const abi::NativeTarget& target, TileContext& contex
 }
 template <>
 int64_t Machine::call_resume(abi::NativeResumeCode code, TileContext& context, uint64_t frame,
-                             int64_t fuel) {
-  return reinterpret_cast<ResumeCode>(code)(local(context), frame, fuel);
+                             int64_t fuel, uint32_t insn) {
+  return reinterpret_cast<ResumeCode>(code)(local(context), frame, fuel, insn);
 }
 
 }  // namespace exec

@@ -134,7 +134,10 @@ TEST(Worker, AStopThatIsNotHeededCostsTheWorker) {
 
 TEST(Worker, AStopThatIsNotEvenTakenCostsTheWorker) {
   Parts parts;
-  ASSERT_EQ(::kill(children().front(), SIGSTOP), 0);
+  const pid_t worker = children().front();
+  ASSERT_EQ(::kill(worker, SIGSTOP), 0);
+  siginfo_t stopped = {};  // which takes its threads a while
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(worker), &stopped, WSTOPPED | WNOWAIT), 0);
   std::thread waits(
       [&] { expect_lost(parts.queue->synchronise(), "did not stop within (50) ms"); });
   expect_lost(parts.queue->interrupt(parts.words, 0, 1), "did not stop within (50) ms");
