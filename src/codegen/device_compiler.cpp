@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codegen/device_compiler.hpp"
 
+#include <llvm/Analysis/LoopInfo.h>
+#include <llvm/Analysis/MustExecute.h>
 #include <llvm/IR/InstIterator.h>
 #include <llvm/IR/IntrinsicInst.h>
 #include <llvm/Transforms/Scalar/ADCE.h>
 #include <llvm/Transforms/Scalar/EarlyCSE.h>
 #include <llvm/Transforms/Scalar/LICM.h>
+#include <llvm/Transforms/Utils/FixIrreducible.h>
+#include <llvm/Transforms/Utils/LowerSwitch.h>
 
 #include <algorithm>
 #include <chrono>
@@ -19,6 +23,7 @@
 #include "codegen/ptx_text.hpp"
 #include "codegen/tile_layout.hpp"
 #include "codegen/tile_target.hpp"
+#include "opt/edit.hpp"
 
 namespace warphive::codegen {
 namespace {
@@ -45,6 +50,21 @@ llvm::PipelineTuningOptions tuning() {
   return tuning;
 }
 
+/// Variants that go on at several places enter loops in their middle. The assembler finds where
+/// lanes of a warp meet again only in loops that are entered at their header.
+struct EnterLoopsAtHeaders : llvm::PassInfoMixin<EnterLoopsAtHeaders> {
+  static llvm::PreservedAnalyses run(llvm::Function& function,
+                                     llvm::FunctionAnalysisManager& analyses) {
+    const llvm::LoopInfo& loops = analyses.getResult<llvm::LoopAnalysis>(function);
+    if (!llvm::mayContainIrreducibleControl(function, &loops))
+      return llvm::PreservedAnalyses::all();
+    llvm::FunctionPassManager passes;
+    passes.addPass(llvm::LowerSwitchPass());  // which the other one needs
+    passes.addPass(llvm::FixIrreduciblePass());
+    return passes.run(function, analyses);
+  }
+};
+
 /// While a lane's state is contiguous.
 void optimise(PassRunner& runner, llvm::Module& module) {
   llvm::ModulePassManager passes =
@@ -60,6 +80,8 @@ void clean(PassRunner& runner, llvm::Module& module) {
                                                        /*UseMemorySSA=*/true));
   passes.addPass(llvm::EarlyCSEPass(true));
   passes.addPass(llvm::ADCEPass());
+  // Last: others would have what comes from outside jump into loops again.
+  passes.addPass(EnterLoopsAtHeaders());
   llvm::ModulePassManager all;
   all.addPass(llvm::createModuleToFunctionPassAdaptor(std::move(passes)));
   runner.run(all, module);
@@ -108,6 +130,42 @@ bool is_known(llvm::Intrinsic::ID id) {
     default:
       return false;
   }
+}
+
+/// Whether a function's variant may enter loops in their middle: which takes code for every value
+/// in every loop around, for each place.
+bool enters_anywhere(const ir::Function& function, const FunctionAnalysis& analysis) {
+  constexpr std::uint64_t most_instructions = 300;
+  constexpr std::size_t most_places = 12;
+  std::size_t places = 0;
+  for (std::uint32_t i = 1; i < function.blocks.size(); ++i) places += analysis.blocks[i].is_check;
+  for (std::uint32_t inst = 1; inst < function.code.size(); ++inst) {
+    const std::uint32_t site = analysis.sites[inst - 1];
+    places += site != ir::none && analysis.site_list[site].checks_after ? 1 : 0;
+  }
+  return size_of(function) <= most_instructions && places <= most_places;
+}
+
+/// Where other variants go on in place of `inst`: at the header of the outermost loop around it.
+std::uint32_t entered_instead(const ir::Function& function, std::uint32_t inst) {
+  const auto behind = std::upper_bound(function.blocks.begin(), function.blocks.end(), inst);
+  const auto block = static_cast<std::uint32_t>(behind - function.blocks.begin()) - 1;
+  // Blocks lie in the order of the guest's text: loops are ranges of them.
+  std::uint32_t first = block;
+  for (std::uint32_t last = block; last < function.blocks.size(); ++last) {
+    opt::for_each_successor(function, last, [&](std::uint32_t header) {
+      if (header <= last) first = std::min(first, header);
+    });
+  }
+  const bool is_inside = first < block;
+  if (is_inside) return function.blocks[first];
+  // In a loop that begins with this block, or in none.
+  bool is_header = false;
+  for (std::uint32_t last = block; last < function.blocks.size(); ++last) {
+    opt::for_each_successor(function, last,
+                            [&](std::uint32_t header) { is_header |= header == block; });
+  }
+  return is_header ? function.blocks[block] : inst;
 }
 
 /// Why a function cannot become PTX; empty if it can.
@@ -374,8 +432,11 @@ class DeviceCompiler {
     const FunctionAnalysis& analysis = analyser_.result();
     emitter.add_function(index, analysis);
     std::vector<std::uint32_t> insts;
+    const bool anywhere = enters_anywhere(function, analysis);
     const auto want = [&](std::uint32_t inst) {
-      const std::uint32_t place = resume_place(function, analysis, inst);
+      const std::uint32_t inner = resume_place(function, analysis, inst);
+      const std::uint32_t place =
+          inner == ir::none || anywhere ? inner : entered_instead(function, inner);
       if (place != ir::none && std::find(insts.begin(), insts.end(), place) == insts.end()) {
         insts.push_back(place);
       }
@@ -383,7 +444,7 @@ class DeviceCompiler {
     const bool by_call = starts_in_loop(function, analysis);
     if (by_call) want(1);
     for (const std::uint32_t inst : wanted_[index]) want(inst);
-    add_places(index, analysis, insts);
+    add_places(index, analysis, anywhere, insts);
     for (const std::uint32_t inst : emitter.add_resumes(index, insts, analysis, !is_ptx_)) {
       places.push_back(encoded_.functions[index].entry + inst);
     }
@@ -391,7 +452,7 @@ class DeviceCompiler {
   }
 
   /// Places that nobody asked for yet, but where lanes may be stopped.
-  void add_places(std::uint32_t index, const FunctionAnalysis& analysis,
+  void add_places(std::uint32_t index, const FunctionAnalysis& analysis, bool anywhere,
                   std::vector<std::uint32_t>& insts) {
     const ir::Function& function = module_.functions[index];
     const std::uint64_t size = size_of(function);
@@ -400,7 +461,8 @@ class DeviceCompiler {
     used = 0;
     if (std::find(no_resumes_.begin(), no_resumes_.end(), index) != no_resumes_.end()) return;
     if (all_resume_instructions_ + size > options_.resume_instructions) return;
-    const auto take = [&](std::uint32_t inst) {
+    const auto take = [&](std::uint32_t place) {
+      const std::uint32_t inst = anywhere ? place : entered_instead(function, place);
       if (insts.size() >= options_.resumes_per_function) return;
       if (std::find(insts.begin(), insts.end(), inst) != insts.end()) return;
       insts.push_back(inst);

@@ -18,7 +18,7 @@ namespace {
 
 // IR instructions of a large program's first part: some 1 to 2 s of the device's own compiler, with
 // the places where code can go on.
-constexpr std::uint64_t first_part = 1500;
+constexpr std::uint64_t first_part = 10'000;
 // Of a unit: some 0.3 s, after which a stop is looked at.
 constexpr std::uint64_t unit_bytes = std::uint64_t{64} << 10;
 constexpr std::size_t most_samples = 1024;
