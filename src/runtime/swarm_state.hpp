@@ -154,11 +154,11 @@ struct Waves {
 struct Swarm::State {
   std::shared_ptr<hal::Device> device;
   HostServices services;
-  Rounds rounds = Rounds::never;
   std::shared_ptr<LoadGate> gate;  // of the device
   std::unique_ptr<hal::Executable> executable;
   std::unique_ptr<hal::Queue> queue;
   mutable std::atomic_flag claimed;
+  Rounds rounds = Rounds::never;
 
   std::vector<std::unique_ptr<Template>> templates;
   std::vector<std::unique_ptr<InstancePool>> pools;
@@ -176,8 +176,8 @@ struct Swarm::State {
   std::atomic<std::uint64_t> done_by_host{0};  // instances that ended between rounds
   std::mutex running_mutex;                    // guards running, waves, and raising the stop words
   bool running = false;
-  std::optional<Waves> waves;
   bool leaves = false;  // the device's stop word tells lanes to leave for code; under the mutex too
+  std::optional<Waves> waves;
   std::atomic<std::uint64_t> progress_total{0};
 
   std::shared_ptr<ResultPool> results = std::make_shared<ResultPool>();
