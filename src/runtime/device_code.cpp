@@ -34,6 +34,7 @@ std::vector<std::uint32_t> places(const ir::Module& module, const ir::EncodedPro
     if (ir::locate(encoded, insn).inst != 0) ++counts[insn];
   }
   std::vector<std::uint32_t> order;
+  order.reserve(counts.size());
   for (const auto& [insn, count] : counts) order.push_back(insn);
   std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
     return counts[a] != counts[b] ? counts[a] > counts[b] : a < b;
