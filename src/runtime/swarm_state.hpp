@@ -231,6 +231,7 @@ struct Swarm::State {
   Status write_images();
   Status publish_pools();
   [[nodiscard]] std::uint64_t free_slots(const Template& shape) const;
+  void raise_stop();  // under the running mutex
 
   // templates.cpp
   Result<Template*> template_for(const std::shared_ptr<const Program>& program,
@@ -244,10 +245,6 @@ struct Swarm::State {
   Result<std::unique_ptr<InputBuffers>> take_inputs(std::uint64_t calls, std::uint64_t args);
   /// Sorts the lanes by pool where they are of several.
   Status group_by_pool(std::unique_ptr<InputBuffers>& inputs);
-  /// Runs the lanes of `round`, whose arguments are those of `inputs`, and on a device with rounds
-  /// those that are left as ready again, until there are none or some lane is parked.
-  Status run_round(InputBuffers& round, InputBuffers& inputs, ResultBuffers& buffers,
-                   std::uint64_t fuel, bool first);
   /// A later round of some lanes of `inputs`. Only what is theirs of the arguments and results goes
   /// to the device and back.
   Status run_some(const InputBuffers& inputs, ResultBuffers& buffers,
@@ -255,6 +252,26 @@ struct Swarm::State {
   /// Outcomes and budgets of lanes that wait since an earlier dispatch.
   Status describe_waiting(const InputBuffers& inputs, ResultBuffers& buffers,
                           std::span<const std::uint32_t> lanes, std::uint64_t fuel);
+  Status run_rounds(InputBuffers& inputs, ResultBuffers& buffers, std::uint64_t fuel,
+                    bool resumes_parked);
+  Result<Results> run(std::unique_ptr<InputBuffers> inputs, std::unique_ptr<ResultBuffers> buffers,
+                      std::uint64_t value_count, std::uint64_t fuel, bool resumes_parked);
+  [[nodiscard]] bool outcome_is_sound(const kernels::Outcome& outcome,
+                                      const Instance& instance) const;
+  /// Believes the outcomes as far as they make sense, and keeps inputs that are needed again.
+  /// Returns how many instances have output, for which buffers.text then has room.
+  std::uint64_t harvest(ResultBuffers& buffers, std::unique_ptr<InputBuffers> inputs);
+  Status collect_output(ResultBuffers& buffers, std::uint64_t with_output);
+  [[nodiscard]] bool stop_raised() const { return __atomic_load_n(&stop, __ATOMIC_RELAXED) != 0; }
+  Status clear_control();
+  [[nodiscard]] Work work_of(const InputBuffers& inputs) const;
+  [[nodiscard]] Control* control_at() const { return control.device_pointer<Control>(); }
+
+  // rounds.cpp
+  /// Runs the lanes of `round`, whose arguments are those of `inputs`, and on a device with rounds
+  /// those that are left as ready again, until there are none or some lane is parked.
+  Status run_round(InputBuffers& round, InputBuffers& inputs, ResultBuffers& buffers,
+                   std::uint64_t fuel, bool first);
   /// Submits one run of the lanes, or of a slice of each.
   Status launch(InputBuffers& round, InputBuffers& inputs, ResultBuffers& buffers,
                 std::uint64_t fuel, kernels::Round which, std::uint64_t units);
@@ -271,21 +288,6 @@ struct Swarm::State {
   /// The lanes of a round that are left as ready, in its order; nullptr where there are none, or
   /// some are parked, which the caller then finds by the outcomes.
   Result<std::unique_ptr<InputBuffers>> lanes_left(const InputBuffers& round);
-  Status run_rounds(InputBuffers& inputs, ResultBuffers& buffers, std::uint64_t fuel,
-                    bool resumes_parked);
-  Result<Results> run(std::unique_ptr<InputBuffers> inputs, std::unique_ptr<ResultBuffers> buffers,
-                      std::uint64_t value_count, std::uint64_t fuel, bool resumes_parked);
-  [[nodiscard]] bool outcome_is_sound(const kernels::Outcome& outcome,
-                                      const Instance& instance) const;
-  /// Believes the outcomes as far as they make sense, and keeps inputs that are needed again.
-  /// Returns how many instances have output, for which buffers.text then has room.
-  std::uint64_t harvest(ResultBuffers& buffers, std::unique_ptr<InputBuffers> inputs);
-  Status collect_output(ResultBuffers& buffers, std::uint64_t with_output);
-  [[nodiscard]] bool stop_raised() const { return __atomic_load_n(&stop, __ATOMIC_RELAXED) != 0; }
-  Status clear_control();
-  void raise_stop();
-  [[nodiscard]] Work work_of(const InputBuffers& inputs) const;
-  [[nodiscard]] Control* control_at() const { return control.device_pointer<Control>(); }
 
   // parked.cpp
   /// Serves the host calls that the lanes (of `inputs`) wait for, each import as one array (of a
