@@ -11,6 +11,7 @@
 #include "exec/testing.hpp"
 #include "hal/cuda/device.hpp"
 #include "runtime/swarm.hpp"
+#include "runtime/testing/results.hpp"
 
 namespace warphive::runtime {
 namespace {
@@ -18,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 using exec::testing::FunctionBuilder;
 using ir::Op;
+using testing::expect_equal;
 
 /// A function of the stand-in driver that is not the driver's.
 template <class Function>
@@ -129,19 +131,6 @@ class DeviceTierTest : public ::testing::Test {
   };
   Runner runner(const std::shared_ptr<const Program>& program) { return {device_, gate_, program}; }
 
-  static void expect_equal(const Results& a, const Results& b) {
-    ASSERT_EQ(a.size(), b.size());
-    for (std::size_t i = 0; i < a.size(); ++i) {
-      const kernels::Outcome& x = a.outcome(i);
-      const kernels::Outcome& y = b.outcome(i);
-      ASSERT_EQ(x.exit, y.exit) << i;
-      ASSERT_EQ(x.fuel_used, y.fuel_used) << i;
-      ASSERT_EQ(x.fuel_spent, y.fuel_spent) << i;
-      ASSERT_EQ(x.pc, y.pc) << i;
-      ASSERT_EQ(x.depth, y.depth) << i;
-      ASSERT_TRUE(std::ranges::equal(a.values(i), b.values(i))) << i;
-    }
-  }
   static codegen::TierStatus status(const std::shared_ptr<const Program>& program) {
     return program->device_tiers->latest()->status();
   }

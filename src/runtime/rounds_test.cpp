@@ -9,12 +9,14 @@
 #include "hal/cuda/device.hpp"
 #include "runtime/slices.hpp"
 #include "runtime/swarm.hpp"
+#include "runtime/testing/results.hpp"
 
 namespace warphive::runtime {
 namespace {
 
 using exec::testing::FunctionBuilder;
 using ir::Op;
+using testing::expect_equal;
 
 /// Threads of each run kernel that the driver launched so far.
 std::vector<std::uint32_t> launches() {
@@ -89,19 +91,6 @@ class Rounds : public ::testing::TestWithParam<Tiers> {
     launched_ = launches();
     launched_.erase(launched_.begin(), launched_.begin() + static_cast<std::ptrdiff_t>(before));
     return std::move(*results);
-  }
-  static void expect_equal(const Results& a, const Results& b) {
-    ASSERT_EQ(a.size(), b.size());
-    for (std::size_t i = 0; i < a.size(); ++i) {
-      const kernels::Outcome& x = a.outcome(i);
-      const kernels::Outcome& y = b.outcome(i);
-      ASSERT_EQ(x.exit, y.exit) << i;
-      ASSERT_EQ(x.fuel_used, y.fuel_used) << i;
-      ASSERT_EQ(x.fuel_spent, y.fuel_spent) << i;
-      ASSERT_EQ(x.pc, y.pc) << i;
-      ASSERT_EQ(x.depth, y.depth) << i;
-      ASSERT_TRUE(std::ranges::equal(a.values(i), b.values(i))) << i;
-    }
   }
 
   std::shared_ptr<const Program> program_;
