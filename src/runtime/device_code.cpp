@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -22,8 +23,8 @@ constexpr std::uint64_t first_part = 10'000;
 // Of a unit: some 0.3 s, after which a stop is looked at.
 constexpr std::uint64_t unit_bytes = std::uint64_t{64} << 10;
 constexpr std::size_t most_samples = 1024;
-// IR instructions of code for places where lanes were found, beyond the first: each is a copy of
-// its function.
+// IR instructions of functions that lanes were found inside of, beyond the first: code to go on is
+// a copy of its function.
 constexpr std::uint64_t most_in_places = 2000;
 
 /// Where lanes stood inside of functions, the most often first.
@@ -39,10 +40,12 @@ std::vector<std::uint32_t> places(const ir::Module& module, const ir::EncodedPro
   std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
     return counts[a] != counts[b] ? counts[a] > counts[b] : a < b;
   });
+  std::set<std::uint32_t> copied;
   std::uint64_t size = 0;
   std::size_t kept = 0;
   for (; kept < order.size(); ++kept) {
-    size += codegen::size_of(module.functions[ir::locate(encoded, order[kept]).function]);
+    const std::uint32_t function = ir::locate(encoded, order[kept]).function;
+    if (copied.insert(function).second) size += codegen::size_of(module.functions[function]);
     if (kept != 0 && size > most_in_places) break;
   }
   order.resize(kept);
