@@ -73,12 +73,10 @@ class Isolation(CommandTest):
         self.command("run", self.guest("core"), "--invoke", "nothing", "-n", "3", "--device", "cuda", status=0,
                      environment={"WARPHIVE_FAKE_CUDA": f"trace={trace}"})
         last = trace.read_text().split().count("cuLaunchKernel")
-        begin = time.monotonic()
         done = self.command("run", self.guest("core"), "--invoke", "loop", "-n", "3", "--device", "cuda", "--isolation", "worker",
                             "--timeout", "0.2", status=122, environment=self.fault(f"cuLaunchKernel:{last}:hang"))
         self.assertIn("it did not stop within (2000) ms", done.err)
         self.assertNotIn(AGAIN, done.err)
-        self.assertGreater(time.monotonic() - begin, 2.2)
         # A kernel that does stop costs nobody anything.
         done = self.command("run", self.guest("core"), "--invoke", "loop", "-n", "3", "--device", "cuda", "--isolation", "worker",
                             "--timeout", "0.2", "--format", "json", status=121)
