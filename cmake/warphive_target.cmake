@@ -58,7 +58,7 @@ endfunction()
 add_custom_target(unit_tests)
 
 # warphive_test(<name> SOURCES x_test.cpp… DEPS ir… [LABELS unit] [LINK lib…] [OPTIMISED])
-# One GoogleTest binary, every TEST of it a ctest entry. What it tests is optimised; its own code only
+# One GoogleTest binary, every TEST of it a ctest entry (with a sanitizer, all of them one). What it tests is optimised; its own code only
 # with OPTIMISED, which is for tests that take long.
 function(warphive_test NAME)
   if(NOT WARPHIVE_BUILD_TESTS)
@@ -82,7 +82,13 @@ function(warphive_test NAME)
   if("unit" IN_LIST ARG_LABELS)
     add_dependencies(unit_tests ${NAME})
   endif()
-  gtest_discover_tests(${NAME} NO_PRETTY_VALUES DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 600)
+  if(WARPHIVE_SANITIZE)
+    # A process with a sanitizer takes longer to start than most tests take.
+    add_test(NAME ${NAME} COMMAND ${NAME} --gtest_brief=1)
+    set_tests_properties(${NAME} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 1800)
+  else()
+    gtest_discover_tests(${NAME} NO_PRETTY_VALUES DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 600)
+  endif()
 endfunction()
 
 # warphive_bench(<name> SOURCES x_bench.cpp… DEPS ir… [LINK lib…]): one Google Benchmark binary.
