@@ -97,7 +97,7 @@ class Results {
   /// XXH64 over (exit u8, trap u8, value count u8, values little-endian) by ordinal; equal on every
   /// device, tier, batch split and thread count.
   [[nodiscard]] std::uint64_t hash() const;
-  /// Of map(): making instances, and making them new.
+  /// Of map(): making instances, making them new, and wiping them.
   [[nodiscard]] std::chrono::nanoseconds spawn_time() const;
   [[nodiscard]] std::chrono::nanoseconds run_time() const;
   [[nodiscard]] std::chrono::nanoseconds harvest_time() const;

@@ -100,6 +100,7 @@ struct Pool {
 struct LaneRef {
   uint32_t pool;
   uint32_t slot;
+  friend bool operator==(const LaneRef&, const LaneRef&) = default;
 };
 
 struct RunParams;

@@ -13,6 +13,7 @@
 #include "guest/wasm/module.hpp"
 #include "hal/device.hpp"
 #include "ir/module.hpp"
+#include "runtime/batch_buffers.hpp"
 #include "runtime/program.hpp"
 #include "runtime/swarm.hpp"
 #include "sys/environment.hpp"
@@ -68,10 +69,11 @@ struct SwarmData {
 };
 
 struct ResultsData {
-  explicit ResultsData(runtime::Results from);
+  /// `device`: whose threads make the values.
+  ResultsData(runtime::Results from, hal::Device& device);
   runtime::Results results;
-  std::vector<Value> values;
-  std::vector<std::size_t> first_value;  // one more than there are results
+  runtime::Rows<Value> values;
+  runtime::Rows<std::size_t> first_value;  // one more than there are results
 };
 
 ValueType to_public(ir::ValueType type);
@@ -83,6 +85,8 @@ std::uint64_t slot_of(const Value& value);
 Value value_of(ir::ValueType type, std::uint64_t slot);
 /// The value in the first slots of `slots`, and those behind it; appends the slots of a value.
 Value take_value(ir::ValueType type, std::span<const std::uint64_t>& slots);
+/// Returns where the next value goes.
+std::uint64_t* put_slots(std::uint64_t* to, const Value& value);
 void append_slots(std::vector<std::uint64_t>& to, const Value& value);
 
 /// Error invalid_input unless the value has the type; functions referred to must exist.

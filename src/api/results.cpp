@@ -7,21 +7,37 @@
 
 #include "api/data.hpp"
 #include "base/check.hpp"
+#include "runtime/host_pass.hpp"
 #include "warphive/swarm.hpp"
 
 namespace warphive {
 
-detail::ResultsData::ResultsData(runtime::Results from) : results(std::move(from)) {
-  first_value.reserve(results.size() + 1);
-  for (std::size_t i = 0; i < results.size(); ++i) {
-    first_value.push_back(values.size());
-    std::span<const std::uint64_t> slots = results.values(i);
-    if (slots.empty()) continue;
+detail::ResultsData::ResultsData(runtime::Results from, hal::Device& device)
+    : results(std::move(from)) {
+  const std::uint64_t count = results.size();
+  const auto types_of = [this](std::uint64_t i) -> std::span<const ir::ValueType> {
+    if (results.outcome(i).exit != abi::Exit::returned) return {};
     const ir::Module& module = results.program(i).module;
-    const auto& types = module.types[module.functions[results.function(i)].type].results;
-    for (const ir::ValueType type : types) values.push_back(take_value(type, slots));
-  }
-  first_value.push_back(values.size());
+    return module.types[module.functions[results.function(i)].type].results;
+  };
+  // Where the values of each part begin.
+  std::vector<std::size_t> starts(runtime::parts_of(count) + 1);
+  runtime::in_parts(device, count, [&](std::uint64_t first, std::uint64_t last) {
+    std::size_t& sum = starts[first / runtime::pass_part + 1];
+    for (std::uint64_t i = first; i < last; ++i) sum += types_of(i).size();
+  });
+  std::partial_sum(starts.begin(), starts.end(), starts.begin());
+  first_value.resize(count + 1);
+  first_value[count] = starts.back();
+  values.resize(starts.back());
+  runtime::in_parts(device, count, [&](std::uint64_t first, std::uint64_t last) {
+    std::size_t next = starts[first / runtime::pass_part];
+    for (std::uint64_t i = first; i < last; ++i) {
+      first_value[i] = next;
+      std::span<const std::uint64_t> slots = results.values(i);
+      for (const ir::ValueType type : types_of(i)) values[next++] = take_value(type, slots);
+    }
+  });
 }
 
 Results::Results(std::unique_ptr<detail::ResultsData> data) : data_(std::move(data)) {}

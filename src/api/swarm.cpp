@@ -5,6 +5,7 @@
 
 #include "api/data.hpp"
 #include "base/result.hpp"
+#include "runtime/host_pass.hpp"
 
 namespace warphive {
 namespace {
@@ -71,9 +72,9 @@ Status check_rows(std::size_t row, std::size_t values, std::uint64_t count) {
                      row, values, count);
 }
 
-Result<Results> wrap(Result<runtime::Results> results) {
+Result<Results> wrap(const runtime::Swarm& swarm, Result<runtime::Results> results) {
   if (!results) return fail(std::move(results).error());
-  return Results(std::make_unique<detail::ResultsData>(std::move(*results)));
+  return Results(std::make_unique<detail::ResultsData>(std::move(*results), swarm.device()));
 }
 
 }  // namespace
@@ -95,20 +96,26 @@ Result<Results> Swarm::map(const Program& program, const Function& function, std
   const ir::FunctionType& type = module.types[module.functions[function.index].type];
   const std::size_t row = type.params.size();
   WARPHIVE_TRY(check_rows(row, args.size(), count));
-  std::vector<std::uint64_t> slots;
-  slots.reserve(args.size());
-  for (std::size_t i = 0; i < args.size(); i += row) {
-    WARPHIVE_TRY(check_row(module, type, args.subspan(i, row)));
-    for (const Value& value : args.subspan(i, row)) detail::append_slots(slots, value);
-  }
-  return wrap(
-      data_->swarm->map(program.data()->program, {.function = function.index,
-                                                  .count = count,
-                                                  .args = slots,
-                                                  .fuel = options.fuel,
-                                                  .run_initialize = options.run_initialize,
-                                                  .capacities = capacities_of(options.spawn),
-                                                  .wave = options.wave}));
+  std::size_t row_slots = 0;
+  for (const ir::ValueType param : type.params) row_slots += ir::slots(param);
+  const std::uint64_t rows = row == 0 ? 0 : args.size() / row;
+  std::vector<std::uint64_t> slots(rows * row_slots);
+  WARPHIVE_TRY(runtime::check_in_parts(
+      data_->swarm->device(), rows, [] {},
+      [&](std::uint64_t i) -> Status {
+        WARPHIVE_TRY(check_row(module, type, args.subspan(i * row, row)));
+        std::uint64_t* to = slots.data() + i * row_slots;
+        for (const Value& value : args.subspan(i * row, row)) to = detail::put_slots(to, value);
+        return {};
+      }));
+  return wrap(*data_->swarm, data_->swarm->map(program.data()->program,
+                                               {.function = function.index,
+                                                .count = count,
+                                                .args = slots,
+                                                .fuel = options.fuel,
+                                                .run_initialize = options.run_initialize,
+                                                .capacities = capacities_of(options.spawn),
+                                                .wave = options.wave}));
 }
 
 Result<Results> Swarm::dispatch(const Batch& batch) {
@@ -159,10 +166,10 @@ Result<Results> Swarm::dispatch(const Batch& batch) {
     }
     WARPHIVE_TRY(check_row(module, *type, batch.args.subspan(call.first_arg, params)));
   }
-  return wrap(data.swarm->dispatch({.calls = data.calls,
-                                    .args = data.args,
-                                    .fuel = batch.fuel,
-                                    .run_initialize = batch.run_initialize}));
+  return wrap(*data.swarm, data.swarm->dispatch({.calls = data.calls,
+                                                 .args = data.args,
+                                                 .fuel = batch.fuel,
+                                                 .run_initialize = batch.run_initialize}));
 }
 
 Result<Results> Swarm::dispatch(std::span<const InstanceId> ids, const Function& function,
@@ -184,7 +191,7 @@ Result<Results> Swarm::dispatch(std::span<const InstanceId> ids, const Function&
 }
 
 Result<Results> Swarm::resume(std::span<const InstanceId> ids, std::uint64_t fuel) {
-  return wrap(data_->swarm->resume(ids, fuel));
+  return wrap(*data_->swarm, data_->swarm->resume(ids, fuel));
 }
 Status Swarm::reset(std::span<const InstanceId> ids) { return data_->swarm->reset(ids); }
 Status Swarm::kill(std::span<const InstanceId> ids) { return data_->swarm->kill(ids); }

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,8 +22,13 @@ T must(Result<T> result) {
   return std::move(*result);
 }
 
+/// Which device the tests of capabilities use: $WARPHIVE_TEST_DEVICE, else the CPU.
+inline std::string test_device() {
+  const char* const name = std::getenv("WARPHIVE_TEST_DEVICE");
+  return name == nullptr ? "cpu" : name;
+}
 inline Engine make_engine(std::uint32_t threads = 2) {
-  return must(Engine::create({.device = "cpu", .threads = threads}));
+  return must(Engine::create({.device = test_device(), .threads = threads}));
 }
 inline Module module_of(std::string_view wasm, bool metered = true) {
   return must(Module::from_bytes(modules::bytes_of(wasm), {.metered = metered}));

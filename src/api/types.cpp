@@ -94,9 +94,14 @@ Value take_value(ir::ValueType type, std::span<const std::uint64_t>& slots) {
   slots = slots.subspan(count);
   return value;
 }
+std::uint64_t* put_slots(std::uint64_t* to, const Value& value) {
+  *to++ = slot_of(value);
+  if (value.type == ValueType::v128) *to++ = value.high;
+  return to;
+}
 void append_slots(std::vector<std::uint64_t>& to, const Value& value) {
-  to.push_back(slot_of(value));
-  if (value.type == ValueType::v128) to.push_back(value.high);
+  std::uint64_t slots[2];
+  to.insert(to.end(), slots, put_slots(slots, value));
 }
 
 Status check_value(const Value& value, ir::ValueType type, std::size_t functions,

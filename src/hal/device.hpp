@@ -21,7 +21,8 @@ inline constexpr std::size_t kernel_count = 6;
 inline constexpr const char* kernel_names[kernel_count] = {"spawn",   "run",  "gather",
                                                            "scatter", "wipe", "serve"};
 
-/// A kernel on a CPU device: runs lanes [first, last) with the parameters of the dispatch.
+/// A kernel on a CPU device, or other work of the host: runs lanes [first, last) with the
+/// parameters of the dispatch.
 using HostKernel = void (*)(const void* params, std::uint32_t first, std::uint32_t last);
 
 /// One set of kernels in the form of each kind of device; a device loads its own and ignores
@@ -184,6 +185,9 @@ class Device {
                                 "The device (" + info().name + ") does not compile."));
   }
   virtual Result<std::unique_ptr<Queue>> create_queue() = 0;
+  /// Runs a function of the host over [0, count) on the calling thread and on those that the device
+  /// has on the host, and returns when it is done.
+  virtual void run_on_host(HostKernel function, const void* params, std::uint32_t count) = 0;
   /// Reads an aligned word as it is now, whatever queues hold.
   virtual Result<std::uint64_t> read_now(const Buffer& buffer, std::uint64_t offset) = 0;
   /// No call succeeds any longer, and a new device may take its place.

@@ -188,20 +188,54 @@ inline GoesOn behind_compiled_code(const exec::TileContext& context, GoesOn befo
   return before == GoesOn::compiled ? GoesOn::interpreter : GoesOn::hunter;
 }
 
+/// What a lane adds to ProgressWords.
+struct LaneProgress {
+  bool is_done;
+  uint64_t instructions;
+};
+
+/// One lane does it for its warp, since additions to one word come one after the other. All lanes
+/// of the warp must come here.
+inline void add_progress(ProgressWords& progress, LaneProgress lane) {
+#if defined(__NVPTX__)
+  constexpr uint32_t all = ~uint32_t{0};
+  const uint32_t done = __nvvm_vote_ballot_sync(all, lane.is_done);
+  uint64_t sum = lane.instructions;
+  for (int distance = tile_shape.lanes / 2; distance != 0; distance /= 2) {
+    const auto low = static_cast<uint32_t>(
+        __nvvm_shfl_sync_bfly_i32(all, static_cast<int>(sum), distance, tile_shape.lanes - 1));
+    const auto high = static_cast<uint32_t>(__nvvm_shfl_sync_bfly_i32(
+        all, static_cast<int>(sum >> 32), distance, tile_shape.lanes - 1));
+    sum += uint64_t{high} << 32 | low;
+  }
+  if (__nvvm_read_ptx_sreg_laneid() != 0) return;
+  lane = {done != 0, sum};
+  const uint64_t count = __builtin_popcount(done);
+#else
+  const uint64_t count = 1;
+#endif
+  if (lane.is_done) __atomic_fetch_add(&progress.instances_done, count, __ATOMIC_RELAXED);
+  if (lane.instructions != 0) {
+    __atomic_fetch_add(&progress.instructions, lane.instructions, __ATOMIC_RELAXED);
+  }
+}
+
 template <class Run>
-void run_tile_lane(const RunLanes& params, uint32_t thread) {
+LaneProgress run_lane_of_tile(const RunLanes& params, uint32_t thread) {
   const uint32_t in_warp = thread % tile_shape.lanes;
   const uint32_t lane = thread / tile_shape.lanes * params.warp_lanes + in_warp;
-  if (in_warp >= params.warp_lanes || lane >= params.lane_count) return;
-  const abi::LaneRef ref = params.run.lanes[lane];
-  LaneCall call = params.calls[lane];
+  if (in_warp >= params.warp_lanes || lane >= params.lane_count) return {};
+  const bool is_even = params.calls == nullptr;
+  const abi::LaneRef ref =
+      is_even ? params.even.lane(params.first_lane + lane) : params.run.lanes[lane];
+  LaneCall call = is_even ? params.even.call(params.first_lane + lane) : params.calls[lane];
   Outcome& outcome = params.outcomes[call.call];
   auto goes_on = GoesOn::hunter;
   if (params.round != Round::first) {
     const bool is_rest = params.round == Round::rest;
-    if (is_rest && outcome.exit != abi::Exit::ready) return;
+    if (is_rest && outcome.exit != abi::Exit::ready) return {};
     goes_on = static_cast<GoesOn>(outcome.host_import);
-    if (is_rest && goes_on >= GoesOn::next_round) return;
+    if (is_rest && goes_on >= GoesOn::next_round) return {};
     go_on(outcome, call);
   }
   const abi::Pool& pool = params.run.pools[ref.pool];
@@ -218,11 +252,13 @@ void run_tile_lane(const RunLanes& params, uint32_t thread) {
       params.left[at] = params.first_lane + lane;
     }
   }
-  if (header.exit != abi::Exit::parked && header.exit != abi::Exit::ready) {
-    __atomic_fetch_add(&params.progress->instances_done, 1, __ATOMIC_RELAXED);
-  }
-  __atomic_fetch_add(&params.progress->instructions, header.fuel_used - fuel_before,
-                     __ATOMIC_RELAXED);
+  const bool is_done = header.exit != abi::Exit::parked && header.exit != abi::Exit::ready;
+  return {is_done, header.fuel_used - fuel_before};
+}
+
+template <class Run>
+void run_tile_lane(const RunLanes& params, uint32_t thread) {
+  add_progress(*params.progress, run_lane_of_tile<Run>(params, thread));
 }
 
 /// Zeroes what an instance may have written: memories up to their sizes, and its stack if asked.

@@ -153,6 +153,7 @@ void report(const RunLanes& params, const abi::Pool& pool, uint32_t slot, const 
   outcome.trap = header.trap;
   outcome.truncated = header.truncated;
   outcome.final_call = final_call ? 1 : 0;
+  if (params.briefs != nullptr) params.briefs[call.call] = brief_of(outcome);
   if (header.exit == abi::Exit::returned && final_call) {
     const uint32_t count = pool.code->functions[header.entry].result_slots;
     for (uint32_t i = 0; i < count; ++i) params.values[call.first_value + i] = stack[i];

@@ -57,8 +57,51 @@ struct LaneCall {
   uint64_t first_value;  // into values
   uint32_t call;         // index of the outcome
   uint32_t flags;
+  friend bool operator==(const LaneCall&, const LaneCall&) = default;
 };
 static_assert(sizeof(LaneCall) == 24);
+
+/// Lanes and calls of a batch whose instances lie one behind the other and do the same.
+struct EvenCalls {
+  uint32_t pool;
+  uint32_t first_slot;
+  uint32_t function;
+  uint32_t arg_stride;
+  uint32_t value_stride;
+  uint32_t flags;
+
+  [[nodiscard]] abi::LaneRef lane(uint32_t i) const { return {pool, first_slot + i}; }
+  [[nodiscard]] LaneCall call(uint32_t i) const {
+    return {function, i * arg_stride, uint64_t{i} * value_stride, i, flags};
+  }
+};
+
+/// An Outcome in one word, if it is the usual one: the call returned, nothing is left on the stack,
+/// nothing was written, and no memory refused to grow. Of others: no_brief.
+inline constexpr uint64_t no_brief = ~uint64_t{0};
+inline constexpr uint32_t brief_fuel_bits = 47;
+inline uint64_t brief_of(const Outcome& outcome) {
+  const bool is_usual =
+      outcome.exit == abi::Exit::returned && outcome.trap == abi::TrapKind::none &&
+      outcome.final_call != 0 && outcome.truncated == 0 && outcome.depth == 0 &&
+      (uint32_t(outcome.exit_code) | outcome.out_size | outcome.err_size | outcome.grow_refused) ==
+          0 &&
+      outcome.fuel_spent >> brief_fuel_bits == 0 &&
+      outcome.memory_pages >> (63 - brief_fuel_bits) == 0;
+  return is_usual ? uint64_t{outcome.memory_pages} << brief_fuel_bits | outcome.fuel_spent
+                  : no_brief;
+}
+/// `fuel_before`: Outcome::fuel_used when the dispatch began.
+inline Outcome outcome_of(uint64_t brief, uint32_t function, uint64_t fuel_before) {
+  Outcome outcome = {};
+  outcome.fuel_spent = brief & ((uint64_t{1} << brief_fuel_bits) - 1);
+  outcome.fuel_used = fuel_before + outcome.fuel_spent;
+  outcome.memory_pages = static_cast<uint32_t>(brief >> brief_fuel_bits);
+  outcome.function = function;
+  outcome.exit = abi::Exit::returned;
+  outcome.final_call = 1;
+  return outcome;
+}
 
 /// Functions that run before the first entry, per pool.
 struct PoolCalls {
@@ -85,11 +128,13 @@ enum class Round : uint32_t {
 /// compiled code where the interpreter shall.
 struct RunLanes {
   abi::RunParams run;
-  const LaneCall* calls;
+  const LaneCall* calls;  // nullptr: they and run.lanes are as `even` says
+  EvenCalls even;
   const PoolCalls* pool_calls;
   const uint64_t* args;
   uint64_t* values;
   Outcome* outcomes;
+  uint64_t* briefs;  // of the same calls; nullptr: nobody wants them
   ProgressWords* progress;
   uint64_t fuel;        // budget of each lane
   uint64_t slice;       // units after which a lane is left for the next round

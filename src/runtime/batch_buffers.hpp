@@ -8,8 +8,10 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -22,39 +24,47 @@
 
 namespace warphive::runtime {
 
-/// An array that host and kernels share: one memory where kernels read the host's, else one on each
-/// side, and copies in between that whoever uses it asks for. Its contents are undefined after
-/// resize.
+/// Bytes that a kernel reads or writes once, over the bus, in less time than a copy takes.
+inline constexpr std::uint64_t direct_bytes = 65'536;
+
+/// An array that host and kernels share: one memory where kernels read all of the host's, or where
+/// it is small; else one on each side, and copies in between that whoever uses it asks for. Its
+/// contents are undefined after resize.
 template <class T>
 class SharedArray {
  public:
-  Status resize(hal::Device& device, std::uint64_t count) {
+  /// `most_direct`: bytes up to which kernels use the host's side; 0 for what they read often.
+  Status resize(hal::Device& device, std::uint64_t count,
+                std::uint64_t most_direct = direct_bytes) {
+    const std::uint64_t wanted = std::bit_ceil(std::max<std::uint64_t>(count, 64));
     if (count > capacity_) {
       buffer_ = hal::Buffer();
-      copy_ = hal::Buffer();
       capacity_ = 0;
-      const std::uint64_t wanted = std::bit_ceil(std::max<std::uint64_t>(count, 64));
       WARPHIVE_TRY_ASSIGN(buffer_, device.allocate(wanted * sizeof(T), hal::Placement::shared));
-      if (!device.info().reads_host_memory) {
-        WARPHIVE_TRY_ASSIGN(copy_, device.allocate(wanted * sizeof(T), hal::Placement::device));
-      }
       capacity_ = wanted;
+    }
+    is_direct_ = device.info().reads_host_memory || count * sizeof(T) <= most_direct;
+    if (!is_direct_ && copy_.size() < count * sizeof(T)) {
+      copy_ = hal::Buffer();
+      WARPHIVE_TRY_ASSIGN(copy_, device.allocate(wanted * sizeof(T), hal::Placement::device));
     }
     size_ = count;
     return {};
   }
+  /// Whether there is one side only.
+  [[nodiscard]] bool is_direct() const { return is_direct_; }
   /// Copies in the queue's order; the host's side must not change before they are done.
   Status to_device(hal::Queue& queue) {
-    return copy_.size() == 0 ? Status{} : queue.copy(copy_, 0, buffer_, 0, size_ * sizeof(T));
+    return is_direct_ ? Status{} : queue.copy(copy_, 0, buffer_, 0, size_ * sizeof(T));
   }
   Status to_host(hal::Queue& queue) { return to_host(queue, size_); }
   Status to_host(hal::Queue& queue, std::uint64_t count) {
-    return copy_.size() == 0 ? Status{} : queue.copy(buffer_, 0, copy_, 0, count * sizeof(T));
+    return is_direct_ ? Status{} : queue.copy(buffer_, 0, copy_, 0, count * sizeof(T));
   }
   [[nodiscard]] std::uint64_t size() const { return size_; }
   [[nodiscard]] T* host() const { return buffer_.host_pointer<T>(); }
   [[nodiscard]] T* device() const {
-    return copy_.size() == 0 ? buffer_.device_pointer<T>() : copy_.device_pointer<T>();
+    return is_direct_ ? buffer_.device_pointer<T>() : copy_.device_pointer<T>();
   }
   T& operator[](std::uint64_t i) { return host()[i]; }
   const T& operator[](std::uint64_t i) const { return host()[i]; }
@@ -64,14 +74,30 @@ class SharedArray {
   hal::Buffer copy_;
   std::uint64_t capacity_ = 0;
   std::uint64_t size_ = 0;
+  bool is_direct_ = true;
 };
+
+/// Leaves new elements as they are, for vectors that are written whole and by several threads.
+template <class T>
+struct Unwritten : std::allocator<T> {
+  static_assert(std::is_trivially_copyable_v<T>);
+  template <class U>
+  struct rebind {
+    using other = Unwritten<U>;
+  };
+  template <class U>
+  void construct(U*) noexcept {}
+};
+template <class T>
+using Rows = std::vector<T, Unwritten<T>>;
 
 /// What a dispatch reads. Kept beyond it while some call has not begun.
 struct InputBuffers {
   SharedArray<abi::LaneRef> lanes;
   SharedArray<kernels::LaneCall> calls;
   SharedArray<std::uint64_t> args;
-  std::uint32_t pending = 0;  // instances that still need a call of it
+  std::optional<kernels::EvenCalls> even;  // what `lanes` and `calls` say, if it can be said so
+  std::uint32_t pending = 0;               // instances that still need a call of it
 };
 
 /// Who a result is about.
@@ -95,9 +121,10 @@ struct ResultBuffers {
   std::shared_ptr<hal::Device> device;  // first: outlives the buffers
   SharedArray<kernels::Outcome> outcomes;
   SharedArray<std::uint64_t> values;
-  std::vector<kernels::Outcome> kept_outcomes;  // of waves; `outcomes` and `values` are empty then
-  std::vector<std::uint64_t> kept_values;
-  std::vector<ResultEntry> entries;
+  SharedArray<std::uint64_t> briefs;     // of a round, where they spare copying outcomes
+  Rows<kernels::Outcome> kept_outcomes;  // of several waves; `outcomes` and `values` are empty then
+  Rows<std::uint64_t> kept_values;
+  Rows<ResultEntry> entries;
   std::vector<std::shared_ptr<const Program>> programs;
   std::vector<TextRange> texts;
   std::vector<char> text;

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dispatch: from calls to outcomes, in rounds while host calls park.
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <mutex>
+#include <numeric>
 #include <thread>
 
 #include "base/check.hpp"
 #include "base/result.hpp"
 #include "kernels/lanes.hpp"
+#include "runtime/host_pass.hpp"
 #include "runtime/swarm_state.hpp"
 
 namespace warphive::runtime {
@@ -42,6 +46,7 @@ Result<std::unique_ptr<InputBuffers>> Swarm::State::take_inputs(std::uint64_t ca
     free_inputs.pop_back();
   }
   inputs->pending = 0;
+  inputs->even.reset();
   WARPHIVE_TRY(inputs->lanes.resize(*device, calls));
   WARPHIVE_TRY(inputs->calls.resize(*device, calls));
   WARPHIVE_TRY(inputs->args.resize(*device, args));
@@ -53,14 +58,9 @@ Result<Results> Swarm::dispatch(const SlotBatch& batch) {
   const Claim claim(s.claimed);
   if (!claim) return busy_error();
   const std::uint64_t count = batch.calls.size();
-  const std::uint32_t now = s.next_epoch();
-  for (const SlotCall& call : batch.calls) {
-    WARPHIVE_TRY_ASSIGN(Instance * instance, s.find(call.id));
-    if (instance->epoch == now) {
-      return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,
-                         "Instance ({}) is named twice.", call.id.index);
-    }
-    instance->epoch = now;
+  const auto check = [&](std::uint64_t i) -> Status {
+    const SlotCall& call = batch.calls[i];
+    WARPHIVE_TRY_ASSIGN(const Instance* instance, s.find_once(call.id));
     const bool callable = instance->exit == abi::Exit::ready ||
                           instance->exit == abi::Exit::returned || instance->unreported ||
                           batch.any_state == AnyState::yes;
@@ -78,34 +78,73 @@ Result<Results> Swarm::dispatch(const SlotBatch& batch) {
                          call.function, program.param_slots[call.function], call.first_arg,
                          batch.args.size());
     }
-  }
+    return {};
+  };
+  WARPHIVE_TRY(check_in_parts(*s.device, count, [&s] { s.next_epoch(); }, check));
 
   WARPHIVE_TRY_ASSIGN(auto inputs, s.take_inputs(count, batch.args.size()));
   auto buffers = s.results->take(s.device);
-  std::copy(batch.args.begin(), batch.args.end(), inputs->args.host());
+  in_parts(*s.device, batch.args.size(), [&](std::uint64_t first, std::uint64_t last) {
+    std::copy_n(batch.args.data() + first, last - first, inputs->args.host() + first);
+  });
   buffers->entries.resize(count);
-  std::uint64_t values = 0;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const SlotCall& call = batch.calls[i];
-    Instance& instance = s.instances[call.id.index];
-    std::uint32_t flags = batch.run_initialize ? kernels::lane_initialize : 0;
-    if (batch.any_state == AnyState::yes) {
-      flags |= kernels::lane_drop_frames;
-      s.drop_pending(instance);
-    } else if (instance.unreported) {
-      flags |= kernels::lane_only_report;
-    }
-    instance.unreported = false;
-    inputs->lanes[i] = {instance.pool, instance.slot};
-    inputs->calls[i] = {.function = call.function,
-                        .first_arg = call.first_arg,
-                        .first_value = values,
-                        .call = i,
-                        .flags = flags};
-    buffers->entries[i] = {call.id, instance.ordinal, values, 0, ir::none};
-    values += s.pools[instance.pool]->shape->program->result_slots[call.function];
+  const auto results_of = [&](const SlotCall& call) {
+    const Instance& instance = s.instances[call.id.index];
+    return std::uint64_t{s.pools[instance.pool]->shape->program->result_slots[call.function]};
+  };
+  // Where the values of each part begin.
+  std::vector<std::uint64_t> starts(parts_of(count) + 1);
+  in_parts(*s.device, count, [&](std::uint64_t first, std::uint64_t last) {
+    std::uint64_t& values = starts[first / pass_part + 1];
+    for (std::uint64_t i = first; i < last; ++i) values += results_of(batch.calls[i]);
+  });
+  std::partial_sum(starts.begin(), starts.end(), starts.begin());
+  const auto flags_of = [&](const Instance& instance) {
+    const std::uint32_t flags = batch.run_initialize ? kernels::lane_initialize : 0;
+    if (batch.any_state == AnyState::yes) return flags | kernels::lane_drop_frames;
+    return instance.unreported ? flags | kernels::lane_only_report : flags;
+  };
+  kernels::EvenCalls even = {};
+  if (count != 0) {
+    const SlotCall& call = batch.calls.front();
+    const Instance& instance = s.instances[call.id.index];
+    even = {.pool = instance.pool,
+            .first_slot = instance.slot,
+            .function = call.function,
+            .arg_stride = count > 1 ? batch.calls[1].first_arg : 0,
+            .value_stride = static_cast<std::uint32_t>(results_of(call)),
+            .flags = flags_of(instance)};
   }
-  return s.run(std::move(inputs), std::move(buffers), values, batch.fuel, false);
+  std::atomic<bool> is_even = !s.device->info().reads_host_memory && count != 0;
+  in_parts(*s.device, count, [&](std::uint64_t first, std::uint64_t last) {
+    std::uint64_t values = starts[first / pass_part];
+    bool stays_even = true;
+    for (std::uint64_t i = first; i < last; ++i) {
+      const SlotCall& call = batch.calls[i];
+      Instance& instance = s.instances[call.id.index];
+      const std::uint32_t flags = flags_of(instance);
+      instance.unreported = false;
+      const Program& program = *s.pools[instance.pool]->shape->program;
+      instance.wrote |= program.may_write[call.function] || !program.starts.empty() ||
+                        (batch.run_initialize && program.initialize != ir::none);
+      inputs->lanes[i] = {instance.pool, instance.slot};
+      inputs->calls[i] = {.function = call.function,
+                          .first_arg = call.first_arg,
+                          .first_value = values,
+                          .call = static_cast<std::uint32_t>(i),
+                          .flags = flags};
+      buffers->entries[i] = {call.id, instance.ordinal, values, 0, ir::none};
+      values += results_of(call);
+      const auto lane = static_cast<std::uint32_t>(i);
+      stays_even &= even.lane(lane) == inputs->lanes[i] && even.call(lane) == inputs->calls[i];
+    }
+    if (!stays_even) is_even.store(false, std::memory_order_relaxed);
+  });
+  if (is_even) inputs->even = even;
+  if (batch.any_state == AnyState::yes) {
+    for (const SlotCall& call : batch.calls) s.drop_pending(s.instances[call.id.index]);
+  }
+  return s.run(std::move(inputs), std::move(buffers), starts.back(), batch.fuel, false);
 }
 
 Result<Results> Swarm::resume(std::span<const InstanceId> ids, std::uint64_t fuel) {
@@ -158,6 +197,7 @@ Result<Results> Swarm::resume(std::span<const InstanceId> ids, std::uint64_t fue
 }
 
 Status Swarm::State::group_by_pool(std::unique_ptr<InputBuffers>& inputs) {
+  if (pools.size() == 1) return {};
   const std::uint64_t count = inputs->lanes.size();
   const abi::LaneRef* lanes = inputs->lanes.host();
   const bool sorted = std::is_sorted(lanes, lanes + count,
@@ -190,14 +230,21 @@ Work Swarm::State::work_of(const InputBuffers& inputs) const {
 }
 
 Status Swarm::State::clear_control() {
-  if (stop_raised()) {
+  if (stop_raised() || leaves) {
     WARPHIVE_TRY(queue->interrupt(control, offsetof(Control, stop), 0));
     __atomic_store_n(&stop, 0, __ATOMIC_RELAXED);
   }
   done_by_host.store(0, std::memory_order_relaxed);
-  lanes_done = 0;
-  units_done = 0;
   leaves = false;
+  ended_at_once = false;
+  if (knows_progress) {
+    knows_progress = false;  // until the dispatch is over
+    lanes_before = lanes_done;
+    units_before = units_done;
+    return {};
+  }
+  lanes_done = lanes_before = 0;
+  units_done = units_before = 0;
   WARPHIVE_TRY(queue->fill(control, 0, sizeof(Control), 0));
   return queue->synchronise();  // or a stop could come before it
 }
@@ -290,8 +337,9 @@ Status Swarm::State::run_rounds(InputBuffers& inputs, ResultBuffers& buffers, st
   if (!resumes_parked) {
     WARPHIVE_TRY(run_round(inputs, inputs, buffers, fuel, true));
     // Mostly all lanes are done, which is counted where they run.
-    for (std::uint32_t i = 0; lanes_done != count && i < count; ++i) sort_out(i);
-    if (lanes_done != count) residency.drop();
+    const bool all_done = lanes_done - lanes_before == count;
+    for (std::uint32_t i = 0; !all_done && i < count; ++i) sort_out(i);
+    if (!all_done) residency.drop();
   } else {
     // As if a round had just left them parked; the others begin with the first one.
     WARPHIVE_TRY(describe_waiting(inputs, buffers, waiting, fuel));
@@ -349,6 +397,7 @@ Result<Results> Swarm::State::run(std::unique_ptr<InputBuffers> inputs,
   buffers->text.clear();
   std::fill(std::begin(buffers->exits), std::end(buffers->exits), 0);
   buffers->instructions = 0;
+  buffers->spawn_ns = 0;
   WARPHIVE_TRY(group_by_pool(inputs));
   {
     const std::lock_guard lock(running_mutex);
@@ -385,6 +434,10 @@ Result<Results> Swarm::State::run(std::unique_ptr<InputBuffers> inputs,
   }
   const std::uint64_t with_output = harvest(*buffers, std::move(inputs));
   residency.learn(buffers->instructions, buffers->run_ns);
+  if (ended_at_once) {
+    units_done += buffers->instructions;
+    knows_progress = true;
+  }
   WARPHIVE_TRY(collect_output(*buffers, with_output));
   buffers->harvest_ns = nanoseconds_since(harvest_start);
   return Results(std::move(buffers), results);
@@ -411,52 +464,71 @@ std::uint64_t Swarm::State::harvest(ResultBuffers& buffers, std::unique_ptr<Inpu
   const std::uint64_t count = inputs->lanes.size();
   const auto pending_index = static_cast<std::uint32_t>(
       std::find(pending.begin(), pending.end(), nullptr) - pending.begin());
-  const Program* last_program = nullptr;
-  std::uint32_t program_index = 0;
-  std::uint64_t with_output = 0;
-  std::uint64_t text_bytes = 0;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const kernels::LaneCall& call = inputs->calls[i];
-    kernels::Outcome& outcome = buffers.outcomes[call.call];
-    ResultEntry& entry = buffers.entries[call.call];
-    Instance& instance = instances[entry.id.index];
-    const std::shared_ptr<const Program>& program = pools[instance.pool]->shape->program;
-    if (program.get() != last_program) {
-      last_program = program.get();
-      const auto found = std::find(buffers.programs.begin(), buffers.programs.end(), program);
-      program_index = static_cast<std::uint32_t>(found - buffers.programs.begin());
-      if (found == buffers.programs.end()) buffers.programs.push_back(program);
-    }
-    entry.program = program_index;
-    if (outcome.exit != abi::Exit::trapped) outcome.trap = abi::TrapKind::none;
-    if (!outcome_is_sound(outcome, instance)) [[unlikely]] {
-      outcome = {};
-      outcome.exit = abi::Exit::internal;
-      outcome.function = 0;
-      outcome.memory_pages = instance.memory_pages;
-    }
-    instance.exit = outcome.exit;
-    instance.trap = outcome.trap;
-    instance.function = outcome.function;
-    instance.memory_pages = outcome.memory_pages;
-    instance.host_import = outcome.host_import;
-    if (is_resumable(outcome.exit)) {
-      instance.stack_saved = true;
-      const bool not_begun =
-          call.function != kernels::no_function && (outcome.depth == 0 || outcome.final_call == 0);
-      if (not_begun) {
-        instance.pending = pending_index;
-        instance.pending_call = i;
-        ++inputs->pending;
-      }
-    }
-    ++buffers.exits[static_cast<std::size_t>(outcome.exit)];
-    buffers.instructions += outcome.fuel_spent;
-    const std::uint64_t text = std::uint64_t{outcome.out_size} + outcome.err_size;
-    with_output += text != 0 ? 1 : 0;
-    text_bytes += text;
+  // Of each pool.
+  std::vector<std::uint32_t> programs(pools.size());
+  for (std::size_t p = 0; p < pools.size(); ++p) {
+    const std::shared_ptr<const Program>& program = pools[p]->shape->program;
+    const auto found = std::find(buffers.programs.begin(), buffers.programs.end(), program);
+    programs[p] = static_cast<std::uint32_t>(found - buffers.programs.begin());
+    if (found == buffers.programs.end()) buffers.programs.push_back(program);
   }
-  buffers.text.resize(text_bytes);
+  struct Sums {
+    std::uint64_t exits[abi::exit_count] = {};
+    std::uint64_t instructions = 0;
+    std::uint64_t with_output = 0;
+    std::uint64_t text_bytes = 0;
+    std::uint32_t pending = 0;
+  };
+  Sums all;
+  std::mutex all_mutex;
+  in_parts(*device, count, [&](std::uint64_t first, std::uint64_t last) {
+    Sums sums;
+    for (std::uint64_t i = first; i < last; ++i) {
+      const kernels::LaneCall& call = inputs->calls[i];
+      kernels::Outcome& outcome = buffers.outcomes[call.call];
+      ResultEntry& entry = buffers.entries[call.call];
+      Instance& instance = instances[entry.id.index];
+      entry.program = programs[instance.pool];
+      if (outcome.exit != abi::Exit::trapped) outcome.trap = abi::TrapKind::none;
+      if (!outcome_is_sound(outcome, instance)) [[unlikely]] {
+        outcome = {};
+        outcome.exit = abi::Exit::internal;
+        outcome.function = 0;
+        outcome.memory_pages = instance.memory_pages;
+      }
+      instance.exit = outcome.exit;
+      instance.trap = outcome.trap;
+      instance.fuel_used = outcome.fuel_used;
+      instance.function = outcome.function;
+      instance.memory_pages = outcome.memory_pages;
+      instance.host_import = outcome.host_import;
+      if (is_resumable(outcome.exit)) {
+        instance.stack_saved = true;
+        const bool not_begun = call.function != kernels::no_function &&
+                               (outcome.depth == 0 || outcome.final_call == 0);
+        if (not_begun) {
+          instance.pending = pending_index;
+          instance.pending_call = static_cast<std::uint32_t>(i);
+          ++sums.pending;
+        }
+      }
+      ++sums.exits[static_cast<std::size_t>(outcome.exit)];
+      sums.instructions += outcome.fuel_spent;
+      const std::uint64_t text = std::uint64_t{outcome.out_size} + outcome.err_size;
+      sums.with_output += text != 0 ? 1 : 0;
+      sums.text_bytes += text;
+    }
+    const std::lock_guard lock(all_mutex);
+    for (std::size_t e = 0; e < abi::exit_count; ++e) all.exits[e] += sums.exits[e];
+    all.instructions += sums.instructions;
+    all.with_output += sums.with_output;
+    all.text_bytes += sums.text_bytes;
+    all.pending += sums.pending;
+  });
+  std::copy(std::begin(all.exits), std::end(all.exits), std::begin(buffers.exits));
+  buffers.instructions = all.instructions;
+  inputs->pending = all.pending;
+  buffers.text.resize(all.text_bytes);
   if (inputs->pending == 0) {
     free_inputs.push_back(std::move(inputs));
   } else if (pending_index == pending.size()) {
@@ -464,7 +536,7 @@ std::uint64_t Swarm::State::harvest(ResultBuffers& buffers, std::unique_ptr<Inpu
   } else {
     pending[pending_index] = std::move(inputs);
   }
-  return with_output;
+  return all.with_output;
 }
 
 Status Swarm::State::collect_output(ResultBuffers& buffers, std::uint64_t with_output) {

@@ -26,6 +26,35 @@ std::uint32_t find_initialize(const ir::Module& module) {
   return type.params.empty() && type.results.empty() ? item->index : ir::none;
 }
 
+/// Program::may_write. Host functions and what is called through tables are thought to.
+std::vector<bool> find_writers(const ir::Module& module) {
+  const std::size_t count = module.functions.size();
+  std::vector<bool> writes(count);
+  std::vector<std::uint32_t> found;
+  std::vector<std::vector<std::uint32_t>> callers(count);
+  for (std::uint32_t f = 0; f < count; ++f) {
+    for (const ir::Inst& inst : module.functions[f].code) {
+      if (inst.op == ir::Op::call) {
+        std::vector<std::uint32_t>& list = callers[inst.imm];
+        if (list.empty() || list.back() != f) list.push_back(f);
+      } else if ((ir::info(inst.op).traits & (ir::trait::stores | ir::trait::calls)) != 0) {
+        if (!writes[f]) found.push_back(f);
+        writes[f] = true;
+      }
+    }
+  }
+  while (!found.empty()) {
+    const std::uint32_t callee = found.back();
+    found.pop_back();
+    for (const std::uint32_t caller : callers[callee]) {
+      if (writes[caller]) continue;
+      writes[caller] = true;
+      found.push_back(caller);
+    }
+  }
+  return writes;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Program>> make_program(ir::Module linked,
@@ -54,6 +83,7 @@ Result<std::shared_ptr<const Program>> make_program(ir::Module linked,
                        program->starts.size(), kernels::phase_starts);
   }
   program->initialize = find_initialize(module);
+  program->may_write = find_writers(module);
   for (const ir::Function& function : module.functions) {
     const ir::FunctionType& type = module.types[function.type];
     program->param_slots.push_back(slot_count(type.params));

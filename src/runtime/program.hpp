@@ -25,6 +25,7 @@ struct Program {
   std::uint32_t initialize = ir::none;      // exported `_initialize` of type () -> ()
   std::vector<std::uint32_t> result_slots;  // by function
   std::vector<std::uint32_t> param_slots;
+  std::vector<bool> may_write;  // by function: some memory, itself or in what it calls
   std::shared_ptr<codegen::ProgramTier> tier;  // on the CPU; nullptr: always interpreted
   std::unique_ptr<DeviceTiers> device_tiers;   // on other devices; likewise
 };

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rounds of a dispatch: launches, what they leave for the next one, and the code that it runs.
 #include <algorithm>
+#include <atomic>
 #include <optional>
 
 #include "base/result.hpp"
+#include "runtime/host_pass.hpp"
 #include "runtime/swarm_state.hpp"
 
 namespace warphive::runtime {
@@ -17,24 +19,45 @@ constexpr std::uint64_t lanes_at_once = 65'536;
 constexpr std::uint64_t most_samples = 256;
 constexpr std::uint64_t most_calls = 4;
 
+bool waits_for_interpreter(const InputBuffers& round, const ResultBuffers& buffers) {
+  const kernels::LaneCall* const calls = round.calls.host();
+  return std::any_of(calls, calls + round.calls.size(), [&](const kernels::LaneCall& call) {
+    const kernels::Outcome& outcome = buffers.outcomes[call.call];
+    return outcome.exit == abi::Exit::ready &&
+           outcome.host_import < static_cast<std::uint32_t>(kernels::GoesOn::next_round);
+  });
+}
+
+bool all_ended(const ResultBuffers& buffers) {
+  const kernels::Outcome* const first = buffers.outcomes.host();
+  return std::all_of(first, first + buffers.outcomes.size(), [](const kernels::Outcome& outcome) {
+    return outcome.exit != abi::Exit::ready && outcome.exit != abi::Exit::parked;
+  });
+}
+
 }  // namespace
 
 Status Swarm::State::launch(InputBuffers& round, InputBuffers& inputs, ResultBuffers& buffers,
-                            std::uint64_t fuel, kernels::Round which, std::uint64_t units) {
-  WARPHIVE_TRY(round.lanes.to_device(*queue));
-  WARPHIVE_TRY(round.calls.to_device(*queue));
+                            std::uint64_t fuel, kernels::Round which, std::uint64_t units,
+                            bool rest_waits) {
+  if (!round.even) {
+    WARPHIVE_TRY(round.lanes.to_device(*queue));
+    WARPHIVE_TRY(round.calls.to_device(*queue));
+  }
   const bool serves_at_once = device->info().reads_host_memory;
   kernels::RunLanes params{.run = {.pools = pool_views.device(),
-                                   .lanes = round.lanes.device(),
+                                   .lanes = round.even ? nullptr : round.lanes.device(),
                                    .stop = &control_at()->stop,
                                    .host_call = serves_at_once ? serve_now : nullptr,
                                    .host_context = &pools,
                                    .quantum = quantum},
-                           .calls = round.calls.device(),
+                           .calls = round.even ? nullptr : round.calls.device(),
+                           .even = round.even.value_or(kernels::EvenCalls{}),
                            .pool_calls = pool_calls.device(),
                            .args = inputs.args.device(),
                            .values = buffers.values.device(),
                            .outcomes = buffers.outcomes.device(),
+                           .briefs = buffers.briefs.size() == 0 ? nullptr : buffers.briefs.device(),
                            .progress = &control_at()->progress,
                            .fuel = std::min(fuel, abi::unlimited_fuel),
                            .slice = units,
@@ -54,8 +77,10 @@ Status Swarm::State::launch(InputBuffers& round, InputBuffers& inputs, ResultBuf
   const std::uint32_t tile_lanes = device->info().tile_lanes;
   const auto submit = [&](const hal::Executable& code, std::uint64_t begin, std::uint64_t end) {
     kernels::RunLanes part = params;
-    part.run.lanes += begin;
-    part.calls += begin;
+    if (part.calls != nullptr) {
+      part.run.lanes += begin;
+      part.calls += begin;
+    }
     part.first_lane = static_cast<std::uint32_t>(begin);
     part.lane_count = static_cast<std::uint32_t>(end - begin);
     part.warp_lanes = lanes_per_warp(end - begin, device->info());
@@ -66,10 +91,11 @@ Status Swarm::State::launch(InputBuffers& round, InputBuffers& inputs, ResultBuf
     const DeviceCode* const code = pools[round.lanes[begin].pool]->device_code;
     while (end < count && pools[round.lanes[end].pool]->device_code == code) ++end;
     const hal::Executable& first = code == nullptr ? *executable : *code->executable;
-    for (std::uint64_t at = begin; at < end; at += std::min(launch_lanes, end - at)) {
+    for (std::uint64_t at = begin; which != kernels::Round::rest && at < end;
+         at += std::min(launch_lanes, end - at)) {
       WARPHIVE_TRY(submit(first, at, at + std::min(launch_lanes, end - at)));
     }
-    if (code == nullptr) continue;
+    if (code == nullptr || rest_waits) continue;
     params.native = code->native;
     params.round = kernels::Round::rest;
     WARPHIVE_TRY(submit(*executable, begin, end));
@@ -77,6 +103,25 @@ Status Swarm::State::launch(InputBuffers& round, InputBuffers& inputs, ResultBuf
     params.round = which;
   }
   return {};
+}
+
+bool Swarm::State::take_briefs(const InputBuffers& inputs, ResultBuffers& buffers) {
+  std::atomic<bool> takes_all = true;
+  in_parts(*device, inputs.lanes.size(), [&](std::uint64_t first, std::uint64_t last) {
+    for (std::uint64_t i = first; i < last; ++i) {
+      const kernels::LaneCall& call = inputs.calls[i];
+      const std::uint64_t brief = buffers.briefs[call.call];
+      if (brief == kernels::no_brief) {
+        takes_all.store(false, std::memory_order_relaxed);
+        return;
+      }
+      const Instance& instance = instances[buffers.entries[call.call].id.index];
+      const std::uint32_t function =
+          call.function == kernels::no_function ? instance.function : call.function;
+      buffers.outcomes[call.call] = kernels::outcome_of(brief, function, instance.fuel_used);
+    }
+  });
+  return takes_all;
 }
 
 Result<std::unique_ptr<InputBuffers>> Swarm::State::lanes_left(const InputBuffers& round) {
@@ -114,6 +159,8 @@ Status Swarm::State::run_round(InputBuffers& round, InputBuffers& inputs, Result
   if (&round != &inputs) WARPHIVE_TRY(buffers.outcomes.to_device(*queue));
   const bool has_rounds = !device->info().reads_host_memory;
   if (has_rounds) WARPHIVE_TRY(left.resize(*device, round.lanes.size()));
+  // Few outcomes are the host's own memory: what is left is seen there.
+  const bool is_small = has_rounds && buffers.outcomes.is_direct();
   std::unique_ptr<InputBuffers> next;
   InputBuffers* now = &round;
   auto which = first ? kernels::Round::first : kernels::Round::later;
@@ -129,15 +176,34 @@ Status Swarm::State::run_round(InputBuffers& round, InputBuffers& inputs, Result
     const std::uint64_t units = is_cold ? std::min(slice, DeviceTier::hot_units) : slice;
     std::optional<LoadGate::Round> loads_nothing;
     if (has_rounds) loads_nothing.emplace(*gate, [this] { leave_for_code(); });
-    WARPHIVE_TRY(launch(*now, inputs, buffers, fuel, which, units));
     // Where all lanes will most likely end there is one wait for everything.
     const bool fetches_at_once = units == no_slice && now == &round;
+    const bool has_briefs =
+        fetches_at_once && first && has_rounds && !is_small && &round == &inputs;
+    WARPHIVE_TRY(buffers.briefs.resize(*device, has_briefs ? round.lanes.size() : 0));
+    WARPHIVE_TRY(launch(*now, inputs, buffers, fuel, which, units, is_small));
+    if (has_briefs) WARPHIVE_TRY(buffers.briefs.to_host(*queue));
     if (fetches_at_once) {
-      WARPHIVE_TRY(buffers.outcomes.to_host(*queue));
+      if (!has_briefs) WARPHIVE_TRY(buffers.outcomes.to_host(*queue));
       WARPHIVE_TRY(buffers.values.to_host(*queue));
     }
     WARPHIVE_TRY(queue->synchronise());
+    if (is_small && waits_for_interpreter(*now, buffers)) {
+      WARPHIVE_TRY(launch(*now, inputs, buffers, fuel, kernels::Round::rest, units, false));
+      WARPHIVE_TRY(buffers.values.to_host(*queue));
+      WARPHIVE_TRY(queue->synchronise());
+    }
     loads_nothing.reset();
+    const bool is_whole = first && now == &inputs && !is_cold;
+    if (is_whole && (has_briefs ? take_briefs(inputs, buffers) : is_small && all_ended(buffers))) {
+      lanes_done += round.lanes.size();
+      ended_at_once = true;
+      return {};
+    }
+    if (has_briefs) {
+      WARPHIVE_TRY(buffers.outcomes.to_host(*queue));
+      WARPHIVE_TRY(queue->synchronise());
+    }
     if (units == slice) slice = longer_slice(slice);
     WARPHIVE_TRY_ASSIGN(auto after, lanes_left(*now));
     if (is_cold) WARPHIVE_TRY(note_round(*now, after.get(), buffers));

@@ -2,6 +2,7 @@
 #include "runtime/swarm.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <limits>
 #include <mutex>
@@ -10,6 +11,7 @@
 #include "base/check.hpp"
 #include "base/result.hpp"
 #include "kernels/host.hpp"
+#include "runtime/host_pass.hpp"
 #include "runtime/swarm_state.hpp"
 
 namespace warphive::runtime {
@@ -109,25 +111,29 @@ Result<Instance*> Swarm::State::find(InstanceId id) {
 
 Status Swarm::State::check_device() { return device->lost() ? queue->synchronise() : Status{}; }
 
-std::uint32_t Swarm::State::next_epoch() {
+void Swarm::State::next_epoch() {
   if (++epoch == 0) {
     for (Instance& instance : instances) instance.epoch = 0;
     epoch = 1;
   }
-  return epoch;
+}
+
+Result<Instance*> Swarm::State::find_once(InstanceId id) {
+  WARPHIVE_TRY_ASSIGN(Instance * instance, find(id));
+  if (__atomic_exchange_n(&instance->epoch, epoch, __ATOMIC_RELAXED) == epoch) {
+    return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,
+                       "Instance ({}) is named twice.", id.index);
+  }
+  return instance;
 }
 
 Status Swarm::State::find_all(std::span<const InstanceId> ids) {
-  const std::uint32_t now = next_epoch();
-  for (const InstanceId id : ids) {
-    WARPHIVE_TRY_ASSIGN(Instance * instance, find(id));
-    if (instance->epoch == now) {
-      return base::error(ErrorCode::invalid_input, ErrorPhase::dispatch,
-                         "Instance ({}) is named twice.", id.index);
-    }
-    instance->epoch = now;
-  }
-  return {};
+  return check_in_parts(
+      *device, ids.size(), [this] { next_epoch(); },
+      [&](std::uint64_t i) -> Status {
+        WARPHIVE_TRY(find_once(ids[i]));
+        return {};
+      });
 }
 
 Result<std::vector<InstanceId>> Swarm::spawn(const std::shared_ptr<const Program>& program,
@@ -192,52 +198,57 @@ Result<std::vector<InstanceId>> Swarm::spawn(const std::shared_ptr<const Program
 
   WARPHIVE_TRY(s.spawn_lanes.resize(*s.device, count));
   s.spawn_runs.clear();
-  std::vector<InstanceId> ids;
-  ids.reserve(count);
-  const std::size_t new_instances = count - std::min<std::size_t>(count, s.free_instances.size());
-  if (s.instances.size() + new_instances > s.instances.capacity()) {
-    s.instances.reserve(std::max(s.instances.size() + new_instances, s.instances.capacity() * 2));
+  std::vector<InstanceId> ids(count);
+  // Indices and slots that were used before come first, in the order in which they became free.
+  const std::uint64_t old_indices = std::min<std::uint64_t>(count, s.free_instances.size());
+  const std::uint64_t new_indices = s.instances.size();
+  if (new_indices + count - old_indices > s.instances.capacity()) {
+    s.instances.reserve(std::max(new_indices + count - old_indices, s.instances.capacity() * 2));
   }
+  s.instances.resize(new_indices + count - old_indices);
+  const std::uint32_t* const old_index =
+      s.free_instances.data() + s.free_instances.size() - old_indices;
   Instance fresh;
   fresh.memory_pages = shape->image_memory_pages;
   fresh.exit = shape->image.exit;
   fresh.trap = shape->image.trap;
   fresh.unreported = fresh.exit == abi::Exit::trapped;
   fresh.alive = true;
-  for (std::uint32_t p = 0; p < s.pools.size() && ids.size() < count; ++p) {
+  std::uint64_t made = 0;
+  for (std::uint32_t p = 0; p < s.pools.size() && made < count; ++p) {
     InstancePool& pool = *s.pools[p];
-    if (pool.shape != shape) continue;
-    const std::uint64_t first = ids.size();
+    if (pool.shape != shape || pool.available() == 0) continue;
+    const std::uint64_t here = std::min<std::uint64_t>(count - made, pool.available());
+    const std::uint64_t old_slots = std::min<std::uint64_t>(here, pool.free.size());
+    const std::uint32_t* const old_slot = pool.free.data() + pool.free.size() - old_slots;
     fresh.pool = p;
-    while (ids.size() < count && pool.available() != 0) {
-      std::uint32_t slot = 0;
-      if (pool.free.empty()) {
-        slot = pool.fresh++;
-      } else {
-        slot = pool.free.back();
-        pool.free.pop_back();
+    in_parts(*s.device, here, [&](std::uint64_t first, std::uint64_t last) {
+      Instance mine = fresh;
+      for (std::uint64_t k = first; k < last; ++k) {
+        const std::uint64_t i = made + k;
+        const std::uint32_t index = i < old_indices
+                                        ? old_index[i]
+                                        : static_cast<std::uint32_t>(new_indices + i - old_indices);
+        Instance& instance = s.instances[index];
+        mine.generation = instance.generation;
+        mine.ordinal = s.next_ordinal + i;
+        mine.slot =
+            k < old_slots ? old_slot[k] : static_cast<std::uint32_t>(pool.fresh + k - old_slots);
+        instance = mine;
+        pool.owners[mine.slot] = index;
+        s.spawn_lanes[i] = {mine.ordinal, mine.slot, mine.generation};
+        ids[i] = {index, mine.generation};
       }
-      std::uint32_t index = 0;
-      if (s.free_instances.empty()) {
-        index = static_cast<std::uint32_t>(s.instances.size());
-        s.instances.emplace_back();
-      } else {
-        index = s.free_instances.back();
-        s.free_instances.pop_back();
-      }
-      Instance& instance = s.instances[index];
-      fresh.generation = instance.generation;
-      fresh.ordinal = s.next_ordinal++;
-      fresh.slot = slot;
-      instance = fresh;
-      pool.owners[slot] = index;
-      s.spawn_lanes[ids.size()] = {fresh.ordinal, slot, fresh.generation};
-      ids.push_back({index, fresh.generation});
-    }
-    s.alive += ids.size() - first;
-    s.spawn_runs.push_back({p, first, ids.size() - first});
+    });
+    pool.free.resize(pool.free.size() - old_slots);
+    pool.fresh += static_cast<std::uint32_t>(here - old_slots);
+    s.spawn_runs.push_back({p, made, here});
+    made += here;
   }
-  WARPHIVE_CHECK(ids.size() == count);
+  WARPHIVE_CHECK(made == count);
+  s.free_instances.resize(s.free_instances.size() - old_indices);
+  s.next_ordinal += count;
+  s.alive += count;
   WARPHIVE_TRY(s.write_images());
   return ids;
 }
@@ -249,8 +260,8 @@ std::uint64_t Swarm::State::free_slots(const Template& shape) const {
 }
 
 Status Swarm::State::publish_pools() {
-  WARPHIVE_TRY(pool_views.resize(*device, pools.size()));
-  WARPHIVE_TRY(pool_calls.resize(*device, pools.size()));
+  WARPHIVE_TRY(pool_views.resize(*device, pools.size(), 0));
+  WARPHIVE_TRY(pool_calls.resize(*device, pools.size(), 0));
   for (std::size_t i = 0; i < pools.size(); ++i) {
     const Template& shape = *pools[i]->shape;
     pool_views[i] = pools[i]->view();
@@ -306,23 +317,46 @@ Status Swarm::State::wipe_ranges(InstancePool& pool, std::span<const std::uint32
 
 Status Swarm::State::wipe_all(std::span<const InstanceId> ids, Keep keep) {
   // Usually all are of one pool, in order.
-  keys.clear();
-  keys.reserve(ids.size());
-  bool stacks = false;
-  for (const InstanceId id : ids) {
-    Instance& instance = instances[id.index];
-    keys.push_back(key_of(instance));
-    stacks |= instance.stack_saved;
-    instance.stack_saved = false;
-    drop_pending(instance);
-    if (services.forget) services.forget(id.index);
+  WARPHIVE_TRY(wipe_slots.resize(*device, ids.size()));
+  keys.resize(ids.size());
+  std::atomic<bool> has_written = false;
+  std::atomic<bool> has_stacks = false;
+  std::atomic<bool> has_pending = false;
+  std::atomic<bool> is_sorted = true;
+  in_parts(*device, ids.size(), [&](std::uint64_t first, std::uint64_t last) {
+    bool wrote = false;
+    bool stack_saved = false;
+    bool pends = false;
+    bool ascends = true;
+    for (std::uint64_t i = first; i < last; ++i) {
+      Instance& instance = instances[ids[i].index];
+      keys[i] = key_of(instance);
+      wipe_slots[i] = instance.slot;
+      ascends &= i == 0 || key_of(instances[ids[i - 1].index]) < keys[i];
+      wrote |= instance.wrote;
+      stack_saved |= instance.stack_saved;
+      instance.wrote = instance.stack_saved = false;
+      pends |= instance.pending != ir::none;
+      if (services.forget) services.forget(ids[i].index);
+    }
+    if (wrote) has_written = true;
+    if (stack_saved) has_stacks = true;
+    if (pends) has_pending = true;
+    if (!ascends) is_sorted = false;
+  });
+  if (has_pending) {
+    for (const InstanceId id : ids) drop_pending(instances[id.index]);
   }
-  if (!std::is_sorted(keys.begin(), keys.end())) std::sort(keys.begin(), keys.end());
-  WARPHIVE_TRY(wipe_slots.resize(*device, keys.size()));
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    wipe_slots[i] = static_cast<std::uint32_t>(keys[i]);
+  if (!is_sorted) {
+    std::sort(keys.begin(), keys.end());
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      wipe_slots[i] = static_cast<std::uint32_t>(keys[i]);
+    }
   }
+  const bool stacks = has_stacks;
   const bool in_tiles = device->info().tile_lanes > 1;
+  // Others cost nothing to wipe where nothing was touched.
+  if (in_tiles && !has_written && !stacks) return {};
   if (in_tiles) WARPHIVE_TRY(wipe_slots.to_device(*queue));
   for (std::size_t i = 0; i < keys.size();) {
     const std::size_t first = i;
@@ -350,7 +384,12 @@ Status Swarm::reset(std::span<const InstanceId> ids, Ordinals ordinals) {
   WARPHIVE_TRY(s.find_all(ids));
   WARPHIVE_TRY(s.wipe_all(ids, Keep::memory));
   if (ordinals == Ordinals::fresh) {
-    for (const InstanceId id : ids) s.instances[id.index].ordinal = s.next_ordinal++;
+    in_parts(*s.device, ids.size(), [&](std::uint64_t first, std::uint64_t last) {
+      for (std::uint64_t i = first; i < last; ++i) {
+        s.instances[ids[i].index].ordinal = s.next_ordinal + i;
+      }
+    });
+    s.next_ordinal += ids.size();
   }
   WARPHIVE_TRY(s.spawn_lanes.resize(*s.device, ids.size()));
   s.spawn_runs.clear();
@@ -359,15 +398,19 @@ Status Swarm::reset(std::span<const InstanceId> ids, Ordinals ordinals) {
     const std::uint32_t p = pool_of(s.keys[i]);
     const InstancePool& pool = *s.pools[p];
     const Template& shape = *pool.shape;
-    for (; i < s.keys.size() && pool_of(s.keys[i]) == p; ++i) {
-      Instance& instance = s.instances[pool.owners[static_cast<std::uint32_t>(s.keys[i])]];
-      instance.memory_pages = shape.image_memory_pages;
-      instance.function = ir::none;
-      instance.exit = shape.image.exit;
-      instance.trap = shape.image.trap;
-      instance.unreported = instance.exit == abi::Exit::trapped;
-      s.spawn_lanes[i] = {instance.ordinal, instance.slot, instance.generation};
-    }
+    while (i < s.keys.size() && pool_of(s.keys[i]) == p) ++i;
+    in_parts(*s.device, i - first, [&](std::uint64_t begin, std::uint64_t end) {
+      for (std::uint64_t k = first + begin; k < first + end; ++k) {
+        Instance& instance = s.instances[pool.owners[static_cast<std::uint32_t>(s.keys[k])]];
+        instance.fuel_used = 0;
+        instance.memory_pages = shape.image_memory_pages;
+        instance.function = ir::none;
+        instance.exit = shape.image.exit;
+        instance.trap = shape.image.trap;
+        instance.unreported = instance.exit == abi::Exit::trapped;
+        s.spawn_lanes[k] = {instance.ordinal, instance.slot, instance.generation};
+      }
+    });
     s.spawn_runs.push_back({p, first, i - first});
   }
   return s.write_images();
@@ -379,12 +422,32 @@ Status Swarm::kill(std::span<const InstanceId> ids) {
   if (!claim) return busy_error();
   WARPHIVE_TRY(s.find_all(ids));
   WARPHIVE_TRY(s.wipe_all(ids, Keep::nothing));
-  for (const InstanceId id : ids) {
-    Instance& instance = s.instances[id.index];
-    s.pools[instance.pool]->free.push_back(instance.slot);
-    instance.alive = false;
+  // By slots: those that are spawned next lie one behind the other again.
+  const std::size_t free_before = s.free_instances.size();
+  s.free_instances.resize(free_before + ids.size());
+  std::atomic<bool> retires = false;
+  for (std::size_t i = 0; i < s.keys.size();) {
+    const std::size_t first = i;
+    InstancePool& pool = *s.pools[pool_of(s.keys[i])];
+    while (i < s.keys.size() && pool_of(s.keys[i]) == pool_of(s.keys[first])) ++i;
+    const std::size_t slots_before = pool.free.size();
+    pool.free.resize(slots_before + i - first);
+    in_parts(*s.device, i - first, [&](std::uint64_t begin, std::uint64_t end) {
+      for (std::uint64_t k = begin; k < end; ++k) {
+        const auto slot = static_cast<std::uint32_t>(s.keys[first + k]);
+        const std::uint32_t index = pool.owners[slot];
+        Instance& instance = s.instances[index];
+        pool.free[slots_before + k] = slot;
+        s.free_instances[free_before + first + k] = index;
+        instance.alive = false;
+        if (++instance.generation == 0) retires = true;
+      }
+    });
+  }
+  if (retires) {
     // A generation never comes back: the last one retires the index.
-    if (++instance.generation != 0) s.free_instances.push_back(id.index);
+    std::erase_if(s.free_instances,
+                  [&](std::uint32_t index) { return s.instances[index].generation == 0; });
   }
   s.alive -= ids.size();
   return s.queue->synchronise();
@@ -420,6 +483,8 @@ Result<const Program*> Swarm::borrowed_program(InstanceId id) const {
 
 std::uint64_t Swarm::size() const { return state_->alive; }
 
+hal::Device& Swarm::device() const { return *state_->device; }
+
 bool Swarm::is_busy() const { return state_->claimed.test(std::memory_order_acquire); }
 
 void Swarm::cancel() {
@@ -441,13 +506,13 @@ RunProgress Swarm::progress() const {
   if (!state_->running) return sum;
   constexpr std::size_t at = offsetof(Control, progress);
   using Words = kernels::ProgressWords;
-  const auto word = [&](std::size_t offset) {
-    return state_->device->read_now(state_->control, at + offset).value_or(0);
+  const auto since = [&](std::size_t offset, std::uint64_t before) {
+    return state_->device->read_now(state_->control, at + offset).value_or(before) - before;
   };
   if (!state_->waves) sum.instances_total = state_->progress_total.load(std::memory_order_relaxed);
-  sum.instances_done +=
-      word(offsetof(Words, instances_done)) + state_->done_by_host.load(std::memory_order_relaxed);
-  sum.instructions += word(offsetof(Words, instructions));
+  sum.instances_done += since(offsetof(Words, instances_done), state_->lanes_before) +
+                        state_->done_by_host.load(std::memory_order_relaxed);
+  sum.instructions += since(offsetof(Words, instructions), state_->units_before);
   return sum;
 }
 

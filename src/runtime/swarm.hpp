@@ -139,6 +139,7 @@ class Swarm {
   /// As program(); borrowed, valid while the swarm lives.
   [[nodiscard]] Result<const Program*> borrowed_program(InstanceId id) const;
   [[nodiscard]] std::uint64_t size() const;
+  [[nodiscard]] hal::Device& device() const;
 
   /// Whether a call runs now; from inside of one it stays true until it is over.
   [[nodiscard]] bool is_busy() const;

@@ -103,10 +103,11 @@ struct InstancePool {
 /// The host's record of an instance. Nothing in it comes from device memory unchecked.
 struct Instance {
   std::uint64_t ordinal = 0;
+  std::uint64_t fuel_used = 0;  // since spawn or reset
   std::uint32_t generation = 1;
   std::uint32_t pool = 0;
   std::uint32_t slot = 0;
-  std::uint32_t epoch = 0;            // the last operation that named it: finds ids given twice
+  std::uint32_t epoch = 0;            // the last operation that named it: find_once()
   std::uint32_t pending = ir::none;   // index into State::pending: a call that has not begun
   std::uint32_t pending_call = 0;     // which
   std::uint32_t memory_pages = 0;     // of the main memory
@@ -116,6 +117,7 @@ struct Instance {
   abi::TrapKind trap = abi::TrapKind::none;
   bool alive = false;
   bool stack_saved = false;  // its stack range was written
+  bool wrote = false;        // its memories may differ from those of the image
   bool unreported = false;   // instantiation trapped, and no result has said so
 };
 
@@ -207,20 +209,26 @@ struct Swarm::State {
   std::vector<std::uint64_t> partial_args;
   // Of the dispatch that runs, on devices with rounds.
   SharedArray<std::uint32_t> left;  // RunLanes::left
-  std::uint64_t lanes_done = 0;     // ProgressWords::instances_done, as last read
+  std::uint64_t lanes_done = 0;     // ProgressWords::instances_done, as last known
   std::uint64_t units_done = 0;     // ProgressWords::instructions, likewise
-  std::uint64_t slice = no_slice;   // RunLanes::slice of its next round
+  std::uint64_t lanes_before = 0;   // the same when the dispatch began: nobody zeroes them where
+  std::uint64_t units_before = 0;   // they are known for certain
+  bool knows_progress = false;
+  bool ended_at_once = false;      // all lanes of the dispatch, with its first launch
+  std::uint64_t slice = no_slice;  // RunLanes::slice of its next round
   SliceHistory slice_history;
   std::uint64_t launch_lanes = whole_batch;  // most in one launch
   Residency residency;
 
   // swarm.cpp
   Result<Instance*> find(InstanceId id);
+  /// Refuses an id that was found already since next_epoch(). Thread-safe.
+  Result<Instance*> find_once(InstanceId id);
   /// Finds all ids and refuses doubles.
   Status find_all(std::span<const InstanceId> ids);
   /// Why the device is lost, if it is: it has no room either.
   Status check_device();
-  std::uint32_t next_epoch();
+  void next_epoch();
   void drop_pending(Instance& instance);
   /// Has what the instances wrote zeroed: by commands of the queue, which may not have run yet.
   Status wipe_all(std::span<const InstanceId> ids, Keep keep);
@@ -272,9 +280,12 @@ struct Swarm::State {
   /// those that are left as ready again, until there are none or some lane is parked.
   Status run_round(InputBuffers& round, InputBuffers& inputs, ResultBuffers& buffers,
                    std::uint64_t fuel, bool first);
-  /// Submits one run of the lanes, or of a slice of each.
+  /// Submits one run of the lanes, or of a slice of each. Round::rest: of those alone that compiled
+  /// code has left to the interpreter, which is submitted at once unless `rest_waits`.
   Status launch(InputBuffers& round, InputBuffers& inputs, ResultBuffers& buffers,
-                std::uint64_t fuel, kernels::Round which, std::uint64_t units);
+                std::uint64_t fuel, kernels::Round which, std::uint64_t units, bool rest_waits);
+  /// Makes outcomes of the briefs of a batch; false where some call has none.
+  bool take_briefs(const InputBuffers& inputs, ResultBuffers& buffers);
   /// Between rounds: pools get the code that there is now.
   Status take_code();
   /// Has the lanes that run left for the next round, because of code.

@@ -198,8 +198,8 @@ Status Swarm::State::make_image(Template& shape) {
     const abi::Pool view = pool->view();
     SharedArray<abi::Pool> view_at;
     SharedArray<kernels::PoolCalls> no_starts;
-    WARPHIVE_TRY(view_at.resize(*device, 1));
-    WARPHIVE_TRY(no_starts.resize(*device, 1));
+    WARPHIVE_TRY(view_at.resize(*device, 1, 0));
+    WARPHIVE_TRY(no_starts.resize(*device, 1, 0));
     view_at[0] = view;
     no_starts[0] = {.starts = nullptr, .start_count = 0, .initialize = kernels::no_function};
     WARPHIVE_TRY(view_at.to_device(*queue));
@@ -228,10 +228,12 @@ Status Swarm::State::make_image(Template& shape) {
                                              .host_context = nullptr,
                                              .quantum = quantum},
                                      .calls = inputs->calls.device(),
+                                     .even = {},
                                      .pool_calls = no_starts.device(),
                                      .args = inputs->args.device(),
                                      .values = buffers->values.device(),
                                      .outcomes = buffers->outcomes.device(),
+                                     .briefs = nullptr,
                                      .progress = &control_at()->progress,
                                      .fuel = abi::unlimited_fuel,
                                      .slice = no_slice,

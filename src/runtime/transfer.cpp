@@ -12,6 +12,9 @@
 namespace warphive::runtime {
 namespace {
 
+// Kernels write it by words.
+constexpr std::uint64_t most_direct_moves = 4096;
+
 // Of memory that is hashed at a time.
 constexpr std::uint64_t part_bytes = 1024;
 constexpr std::uint64_t staging_bytes = std::uint64_t{4} << 20;
@@ -49,7 +52,7 @@ Status Swarm::State::move_bytes(hal::KernelId kernel, std::uint64_t count, std::
   const bool in_place = device->info().reads_host_memory;
   const bool gathers = kernel == hal::KernelId::gather;
   if (!in_place) {
-    WARPHIVE_TRY(moved.resize(*device, bytes));
+    WARPHIVE_TRY(moved.resize(*device, bytes, most_direct_moves));
     WARPHIVE_TRY(split_moves(count));
     WARPHIVE_TRY(moves.to_device(*queue));
     if (!gathers) {
@@ -111,7 +114,8 @@ Status Swarm::State::move_memory(hal::KernelId kernel, std::span<const InstanceI
   if (bytes_each == 0 || ids.empty()) return {};
   WARPHIVE_TRY(moves.resize(*device, ids.size()));
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    const Instance& instance = instances[ids[i].index];
+    Instance& instance = instances[ids[i].index];
+    instance.wrote |= kernel == hal::KernelId::scatter;
     const Template& shape = *pools[instance.pool]->shape;
     const std::uint64_t start = shape.main_memory()->at;  // the ranges were checked: there is one
     moves[i] = {{instance.pool, instance.slot},

@@ -5,6 +5,7 @@
 
 #include "base/result.hpp"
 #include "hal/cpu/machine.hpp"
+#include "runtime/host_pass.hpp"
 #include "runtime/swarm_state.hpp"
 
 namespace warphive::runtime {
@@ -22,21 +23,26 @@ constexpr std::uint64_t bytes_per_call = 256;
 constexpr std::uint64_t spare_bytes = std::uint64_t{64} << 20;
 constexpr std::uint64_t most_args = 0xffff'ffff;  // of one dispatch, SlotCall::first_arg
 
-/// Adds what a wave left.
-void append(ResultBuffers& all, ResultBuffers& wave) {
-  const std::uint64_t first_value = all.kept_values.size();
+std::int64_t nanoseconds_since(Clock::time_point start) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count();
+}
+
+/// Puts what a wave left at `first`, where `all` has room for it. Each call has `row` values.
+void place(ResultBuffers& all, std::uint64_t first, std::uint64_t row, ResultBuffers& wave) {
   const std::uint64_t first_text = all.text.size();
   const auto first_range = static_cast<std::uint32_t>(all.texts.size());
   all.programs = wave.programs;
-  all.kept_outcomes.insert(all.kept_outcomes.end(), wave.outcomes.host(),
-                           wave.outcomes.host() + wave.outcomes.size());
-  all.kept_values.insert(all.kept_values.end(), wave.values.host(),
-                         wave.values.host() + wave.values.size());
-  for (ResultEntry entry : wave.entries) {
-    entry.first_value += first_value;
-    if (entry.text_index != ir::none) entry.text_index += first_range;
-    all.entries.push_back(entry);
-  }
+  in_parts(*all.device, wave.entries.size(), [&](std::uint64_t begin, std::uint64_t end) {
+    std::copy_n(wave.outcomes.host() + begin, end - begin, &all.kept_outcomes[first + begin]);
+    for (std::uint64_t i = begin; i < end; ++i) {
+      ResultEntry entry = wave.entries[i];
+      std::uint64_t* const values = all.kept_values.data() + (first + i) * row;
+      std::copy_n(wave.values.host() + entry.first_value, row, values);
+      entry.first_value = (first + i) * row;
+      if (entry.text_index != ir::none) entry.text_index += first_range;
+      all.entries[first + i] = entry;
+    }
+  });
   for (TextRange range : wave.texts) {
     range.at += first_text;
     all.texts.push_back(range);
@@ -109,12 +115,20 @@ Result<Results> Swarm::map(const std::shared_ptr<const Program>& program, const 
     }
   } const end{s};
 
-  auto all = std::make_unique<ResultBuffers>();
-  all->device = s.device;
-  all->kept_outcomes.reserve(batch.count);
-  all->entries.reserve(batch.count);
-  std::vector<SlotCall> calls;
+  // One wave's buffers are the result.
+  const std::uint64_t result_row = program->result_slots[batch.function];
+  std::unique_ptr<ResultBuffers> all;
+  const auto make_room = [&] {
+    all = std::make_unique<ResultBuffers>();
+    all->device = s.device;
+    all->kept_outcomes.resize(batch.count);
+    all->kept_values.resize(batch.count * result_row);
+    all->entries.resize(batch.count);
+  };
+  if (batch.count > wave || batch.count == 0) make_room();
+  std::vector<SlotCall> calls(std::min(wave, batch.count));
   std::vector<InstanceId> ids;
+  std::int64_t spawn_ns = 0;
   for (std::uint64_t first = 0; first < batch.count;) {
     const Clock::time_point start = Clock::now();
     const std::uint64_t count = std::min(wave, batch.count - first);
@@ -123,12 +137,13 @@ Result<Results> Swarm::map(const std::shared_ptr<const Program>& program, const 
     } else {
       WARPHIVE_TRY(reset(std::span(ids).first(count), Ordinals::fresh));
     }
-    all->spawn_ns +=
-        std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count();
-    calls.clear();
-    for (std::uint64_t i = 0; i < count; ++i) {
-      calls.push_back({ids[i], batch.function, one_row ? 0 : static_cast<std::uint32_t>(i * row)});
-    }
+    calls.resize(count);
+    in_parts(*s.device, count, [&](std::uint64_t begin, std::uint64_t end) {
+      for (std::uint64_t i = begin; i < end; ++i) {
+        calls[i] = {ids[i], batch.function, one_row ? 0 : static_cast<std::uint32_t>(i * row)};
+      }
+    });
+    spawn_ns += nanoseconds_since(start);
     auto part =
         dispatch({.calls = calls,
                   .args = one_row ? batch.args : batch.args.subspan(first * row, count * row),
@@ -138,23 +153,31 @@ Result<Results> Swarm::map(const std::shared_ptr<const Program>& program, const 
       (void)kill(ids);
       return fail(std::move(part).error());
     }
-    append(*all, *part->buffers_);
+    if (all == nullptr) {
+      all = std::move(part->buffers_);
+    } else {
+      const Clock::time_point over = Clock::now();
+      place(*all, first, result_row, *part->buffers_);
+      all->harvest_ns += nanoseconds_since(over);
+    }
     first += count;
     const std::lock_guard lock(s.running_mutex);
     s.waves->done.instances_done = first;
     s.waves->done.instructions = all->instructions;
-    if (!s.waves->cancelled) continue;
+    if (!s.waves->cancelled || first == batch.count) continue;
     // Those that never ran.
     kernels::Outcome never{};
     never.exit = abi::Exit::cancelled;
     never.function = batch.function;
     all->exits[static_cast<std::size_t>(never.exit)] += batch.count - first;
     for (; first < batch.count; ++first) {
-      all->kept_outcomes.push_back(never);
-      all->entries.push_back({{}, s.next_ordinal++, 0, 0, ir::none});
+      all->kept_outcomes[first] = never;
+      all->entries[first] = {{}, s.next_ordinal++, first * result_row, 0, ir::none};
     }
   }
+  const Clock::time_point start = Clock::now();
   WARPHIVE_TRY(kill(ids));
+  all->spawn_ns = spawn_ns + nanoseconds_since(start);
   return Results(std::move(all), s.results);
 }
 

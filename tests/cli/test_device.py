@@ -146,7 +146,9 @@ class Device(CommandTest):
         for arguments in (("chatty",), ("strings", "--env", "A=b"), ("file", "--dir", "data::/")):
             with self.subTest(guest=arguments[0]):
                 few, many = (calls(self.guest(arguments[0]), "-n", n, *arguments[1:]) for n in (2, 300))
-                self.assertEqual(few, many)
+                self.assertEqual(few[1], many[1])
+                # Each array that is too large for kernels to use the host's is copied, once each way.
+                self.assertLessEqual(many[0] - few[0], 12)
         # A write is one launch that serves and one that runs: if the host served it there would be three more.
         self.assertLessEqual(calls(self.guest("chatty"), "-n", 300)[1], 12)
 

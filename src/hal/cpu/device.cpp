@@ -228,6 +228,9 @@ class CpuDevice final : public Device {
   Result<std::unique_ptr<Queue>> create_queue() override {
     return std::make_unique<CpuQueue>(&workers_, &timelines_, &touched_);
   }
+  void run_on_host(HostKernel function, const void* params, std::uint32_t count) override {
+    workers_.run(function, params, count);
+  }
   Result<std::uint64_t> read_now(const Buffer& buffer, std::uint64_t offset) override {
     WARPHIVE_TRY(check_range(buffer, offset, sizeof(std::uint64_t)));
     return __atomic_load_n(reinterpret_cast<const std::uint64_t*>(bytes_of(buffer) + offset),

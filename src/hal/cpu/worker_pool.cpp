@@ -3,10 +3,14 @@
 
 #include <algorithm>
 
+#include "hal/cpu/machine.hpp"
+
 namespace warphive::hal::cpu {
 namespace {
 
 constexpr std::uint32_t max_chunk = 64;
+// What they do is memory traffic, which few cores saturate.
+constexpr std::uint32_t most_host_threads = 16;
 
 }  // namespace
 
@@ -84,6 +88,11 @@ void WorkerPool::work() {
     lock.lock();
     if (--active_ == 0) idle_.notify_one();
   }
+}
+
+void HostThreads::run(HostKernel function, const void* params, std::uint32_t count) {
+  std::call_once(made_, [this] { pool_.emplace(std::min(usable_cores(), most_host_threads)); });
+  pool_->run(function, params, count);
 }
 
 }  // namespace warphive::hal::cpu

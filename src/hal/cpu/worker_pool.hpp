@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "hal/device.hpp"
@@ -54,6 +55,16 @@ class WorkerPool {
   bool stopping_ = false;     // guarded by mutex_
 
   alignas(64) std::atomic<std::uint64_t> next_lane_{0};
+};
+
+/// One thread per core, some cores at most, from the first run on. Thread-safe.
+class HostThreads {
+ public:
+  void run(HostKernel function, const void* params, std::uint32_t count);
+
+ private:
+  std::once_flag made_;
+  std::optional<WorkerPool> pool_;
 };
 
 }  // namespace warphive::hal::cpu

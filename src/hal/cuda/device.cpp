@@ -15,6 +15,7 @@
 
 #include "base/check.hpp"
 #include "base/result.hpp"
+#include "hal/cpu/worker_pool.hpp"
 #include "hal/cuda/driver.hpp"
 #include "hal/cuda/linked_code.hpp"
 #include "hal/range.hpp"
@@ -423,6 +424,9 @@ class CudaDevice final : public Device {
                                 stream_non_blocking, 0));
     return std::make_unique<CudaQueue>(context_, timelines_, stream);
   }
+  void run_on_host(HostKernel function, const void* params, std::uint32_t count) override {
+    host_threads_.run(function, params, count);
+  }
   Result<std::uint64_t> read_now(const Buffer& buffer, std::uint64_t offset) override {
     std::uint64_t value = 0;
     WARPHIVE_TRY(check_range(buffer, offset, sizeof value));
@@ -475,6 +479,7 @@ class CudaDevice final : public Device {
   std::shared_ptr<Context> context_;
   std::shared_ptr<Timelines> timelines_;
   std::atomic<std::uint64_t> reserved_{0};
+  cpu::HostThreads host_threads_;
   std::mutex stacks_mutex_;
   bool has_stacks_ = false;  // under it
 };

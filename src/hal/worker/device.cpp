@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "hal/cpu/worker_pool.hpp"
 #include "hal/range.hpp"
 #include "hal/worker/area.hpp"
 #include "hal/worker/process.hpp"
@@ -446,6 +447,9 @@ class WorkerDevice final : public Device {
     WARPHIVE_TRY(worker_.add_queue(number, channel));
     return std::make_unique<WorkerQueue>(*this, std::move(channel), number);
   }
+  void run_on_host(HostKernel function, const void* params, std::uint32_t count) override {
+    host_threads_.run(function, params, count);
+  }
   Result<std::uint64_t> read_now(const Buffer& buffer, std::uint64_t offset) override {
     WARPHIVE_TRY(check_range(buffer, offset, sizeof(std::uint64_t)));
     WARPHIVE_TRY_ASSIGN(
@@ -521,7 +525,8 @@ class WorkerDevice final : public Device {
   std::unique_ptr<Area> area_;
   mutable Channel main_;
   std::unique_ptr<Channel> urgent_;
-  std::unique_ptr<Channel> code_;               // loads take long
+  std::unique_ptr<Channel> code_;  // loads take long
+  cpu::HostThreads host_threads_;
   std::mutex mutex_;                            // guards what follows
   std::map<std::byte*, std::uint64_t> shared_;  // ranges of the area in buffers
 };
