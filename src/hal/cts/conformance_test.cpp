@@ -76,6 +76,27 @@ TEST_P(Conformance, only_shared_memory_has_a_host_address) {
   EXPECT_NE(buffer(64, Placement::shared).host(), nullptr);
 }
 
+TEST_P(Conformance, kernels_read_and_write_shared_memory_in_place) {
+  const Buffer words = buffer(4 * 100, Placement::shared);
+  auto* const host = words.host_pointer<std::uint32_t>();
+  for (std::uint32_t i = 0; i < 100; ++i) host[i] = 1000 * i;
+  ASSERT_TRUE(run(KernelId::run, words, 7, 100).has_value());
+  ASSERT_TRUE(queue_->synchronise().has_value());
+  for (std::uint32_t i = 0; i < 100; ++i) ASSERT_EQ(host[i], 1001 * i + 7) << i;
+}
+
+TEST_P(Conformance, work_of_the_host_is_done_once_each) {
+  std::vector<std::uint32_t> times(100'000);
+  std::uint32_t* const first_time = times.data();
+  const auto count = [](const void* raw, std::uint32_t first, std::uint32_t last) {
+    std::uint32_t* const each = *static_cast<std::uint32_t* const*>(raw);
+    for (std::uint32_t i = first; i < last; ++i) ++each[i];
+  };
+  device_->run_on_host(count, &first_time, static_cast<std::uint32_t>(times.size()));
+  EXPECT_TRUE(std::all_of(times.begin(), times.end(), [](std::uint32_t t) { return t == 1; }));
+  device_->run_on_host(count, &first_time, 0);
+}
+
 TEST_P(Conformance, copies_move_exactly_their_range) {
   Buffer from = buffer(1000);
   Buffer to = buffer(1000);
