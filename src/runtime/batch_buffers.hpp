@@ -82,7 +82,7 @@ template <class T>
 struct Unwritten : std::allocator<T> {
   static_assert(std::is_trivially_copyable_v<T>);
   template <class U>
-  struct rebind {
+  struct rebind {  // NOLINT(readability-identifier-naming): the standard names it
     using other = Unwritten<U>;
   };
   template <class U>

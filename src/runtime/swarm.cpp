@@ -489,7 +489,7 @@ bool Swarm::is_busy() const { return state_->claimed.test(std::memory_order_acqu
 
 void Swarm::cancel() {
   const std::lock_guard lock(state_->running_mutex);
-  if (state_->waves) state_->waves->cancelled = true;
+  if (auto& waves = state_->waves; waves) waves->cancelled = true;
   if (state_->running) state_->raise_stop();
 }
 
@@ -502,7 +502,7 @@ void Swarm::State::raise_stop() {
 RunProgress Swarm::progress() const {
   const std::lock_guard lock(state_->running_mutex);
   RunProgress sum;
-  if (state_->waves) sum = state_->waves->done;
+  if (const auto& waves = state_->waves; waves) sum = waves->done;
   if (!state_->running) return sum;
   constexpr std::size_t at = offsetof(Control, progress);
   using Words = kernels::ProgressWords;

@@ -91,7 +91,9 @@ void WorkerPool::work() {
 }
 
 void HostThreads::run(HostKernel function, const void* params, std::uint32_t count) {
-  std::call_once(made_, [this] { pool_.emplace(std::min(usable_cores(), most_host_threads)); });
+  std::call_once(made_, [this] {
+    pool_ = std::make_unique<WorkerPool>(std::min(usable_cores(), most_host_threads));
+  });
   pool_->run(function, params, count);
 }
 

@@ -7,8 +7,8 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <memory>
 #include <mutex>
-#include <optional>
 #include <vector>
 
 #include "hal/device.hpp"
@@ -64,7 +64,7 @@ class HostThreads {
 
  private:
   std::once_flag made_;
-  std::optional<WorkerPool> pool_;
+  std::unique_ptr<WorkerPool> pool_;
 };
 
 }  // namespace warphive::hal::cpu
